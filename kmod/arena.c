@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Arenas: their life, and what the calls do that change spans.
+ */
+#include <linux/fs.h>
+#include <linux/ktime.h>
+#include <linux/log2.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "arena.h"
+#include "backing.h"
+#include "trace.h"
+
+/* A heap that has more spares than this gives some back. */
+#define PA_SPARES_MAX	64
+#define PA_SPARES_BATCH	8
+
+static struct kmem_cache *pa_span_cache;
+static atomic64_t pa_arena_ids;
+
+/*
+ * The inodes whose i_mapping the mappings of arenas hang on.  A mount of its own, which
+ * exists while there are arenas (simple_pin_fs() holds the module meanwhile).
+ */
+static int pa_fs_init_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, 0x70676172 /* "pgar" */) ? 0 : -ENOMEM;
+}
+
+static struct file_system_type pa_fs_type = {
+	.name = "pagearena",
+	.owner = THIS_MODULE,
+	.init_fs_context = pa_fs_init_context,
+	.kill_sb = kill_anon_super,
+};
+
+static struct vfsmount *pa_mnt;
+static int pa_mnt_count;
+
+static void pa_span_free(struct span *s)
+{
+	kmem_cache_free(pa_span_cache, s);
+}
+
+/**
+ * pa_add_spares() - give the heap some struct spans for later
+ * @arena: the arena
+ *
+ * Context: may sleep; takes the heap lock.
+ * Return: 0 if there is at least one more; -ENOMEM.
+ */
+int pa_add_spares(struct pa_arena *arena)
+{
+	struct mem_cgroup *old = set_active_memcg(arena->memcg);
+	struct span *batch = NULL, *s;
+	unsigned int i;
+
+	for (i = 0; i < PA_SPARES_BATCH; i++) {
+		s = kmem_cache_alloc(pa_span_cache, GFP_KERNEL_ACCOUNT);
+		if (!s)
+			break;
+		s->next_spare = batch;
+		batch = s;
+	}
+	set_active_memcg(old);
+	if (!batch)
+		return -ENOMEM;
+	spin_lock(&arena->lock);
+	while (batch) {
+		s = batch;
+		batch = s->next_spare;
+		span_heap_add_spare(&arena->heap, s);
+	}
+	spin_unlock(&arena->lock);
+	return 0;
+}
+
+/* Drops the heap lock, and gives spares back if there are many. */
+static void pa_unlock_trim(struct pa_arena *arena)
+	__releases(&arena->lock)
+{
+	struct span *batch = NULL, *s;
+
+	while (unlikely(arena->heap.nr_spares > PA_SPARES_MAX)) {
+		s = span_heap_take_spare(&arena->heap);
+		s->next_spare = batch;
+		batch = s;
+	}
+	spin_unlock(&arena->lock);
+	while (batch) {
+		s = batch;
+		batch = s->next_spare;
+		pa_span_free(s);
+	}
+}
+
+/**
+ * pa_arena_create() - make an arena that is not set up yet
+ *
+ * Context: may sleep.
+ * Return: the arena, or an error pointer (ENOMEM).
+ */
+struct pa_arena *pa_arena_create(void)
+{
+	struct pa_arena *arena;
+	int err;
+
+	arena = kzalloc(sizeof(*arena), GFP_KERNEL_ACCOUNT);
+	if (!arena)
+		return ERR_PTR(-ENOMEM);
+	arena->id = atomic64_inc_return(&pa_arena_ids);
+	mutex_init(&arena->setup_lock);
+	mutex_init(&arena->scavenge_lock);
+	spin_lock_init(&arena->lock);
+	xa_init_flags(&arena->chunks, XA_FLAGS_ACCOUNT);
+
+	err = simple_pin_fs(&pa_fs_type, &pa_mnt, &pa_mnt_count);
+	if (err)
+		goto free;
+	arena->inode = alloc_anon_inode(pa_mnt->mnt_sb);
+	if (IS_ERR(arena->inode)) {
+		err = PTR_ERR(arena->inode);
+		goto unpin;
+	}
+	arena->memcg = get_mem_cgroup_from_mm(current->mm);
+	return arena;
+
+unpin:
+	simple_release_fs(&pa_mnt, &pa_mnt_count);
+free:
+	kfree(arena);
+	return ERR_PTR(err);
+}
+
+/**
+ * pa_arena_destroy() - give an arena back, with everything in it
+ * @arena: an arena without users and mappings
+ *
+ * Context: may sleep.
+ */
+void pa_arena_destroy(struct pa_arena *arena)
+{
+	pa_debugfs_remove(arena);
+	pa_backing_destroy(arena);
+	if (arena->ready)
+		span_heap_destroy(&arena->heap, pa_span_free);
+	iput(arena->inode);
+	simple_release_fs(&pa_mnt, &pa_mnt_count);
+	mem_cgroup_put(arena->memcg);
+	kfree(arena);
+}
+
+/* Completes and checks the geometry. */
+static int pa_setup_check(struct pagearena_setup *setup)
+{
+	u64 unit;
+
+	if (setup->fit > PAGEARENA_FIT_FIRST || setup->huge > PAGEARENA_HUGE_ALWAYS)
+		return -EOPNOTSUPP;
+	if (!setup->span_page)
+		setup->span_page = PA_SPAN_PAGE_DEFAULT;
+	if (!setup->granule)
+		setup->granule = PAGE_SIZE;
+	if (!is_power_of_2(setup->span_page) || setup->span_page < PA_SPAN_PAGE_MIN ||
+	    setup->span_page > PA_CHUNK_SIZE)
+		return -EINVAL;
+	if (!is_power_of_2(setup->granule) || setup->granule < PAGE_SIZE ||
+	    setup->granule > PA_CHUNK_SIZE)
+		return -EINVAL;
+	unit = max(setup->span_page, setup->granule);
+	if (!setup->arena_bytes || setup->arena_bytes > PA_ARENA_MAX ||
+	    !IS_ALIGNED(setup->arena_bytes, unit))
+		return -EINVAL;
+	if (!setup->growth)
+		setup->growth = min_t(u64, PA_GROWTH_DEFAULT, setup->arena_bytes);
+	return 0;
+}
+
+/**
+ * pa_arena_setup() - give an arena its size and geometry
+ * @arena: the arena
+ * @setup: what is wanted; 0 fields are replaced by what is in force
+ *
+ * Context: may sleep.
+ * Return: 0, -EEXIST, -EINVAL, -EOPNOTSUPP, -EINTR.
+ */
+int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
+{
+	struct span_heap_config cfg = {};
+	int err;
+
+	if (mutex_lock_interruptible(&arena->setup_lock))
+		return -EINTR;
+	err = -EEXIST;
+	if (arena->ready)
+		goto out;
+	err = pa_setup_check(setup);
+	if (err)
+		goto out;
+
+	cfg.size = setup->arena_bytes;
+	cfg.growth = setup->growth;
+	cfg.page_shift = ilog2(setup->span_page);
+	cfg.granule_shift = ilog2(setup->granule);
+	cfg.huge_shift = PA_CHUNK_SHIFT;
+	cfg.fit = setup->fit == PAGEARENA_FIT_FIRST ? SPAN_FIT_FIRST : SPAN_FIT_BEST;
+	cfg.debug = setup->flags & PAGEARENA_SETUP_DEBUG;
+	err = span_heap_init(&arena->heap, &cfg, &pa_heap_ops, arena);
+	if (err)
+		goto out;
+	arena->setup = *setup;
+	/* The core maps neither PMDs nor batches of PTEs across the end of the file. */
+	i_size_write(arena->inode, round_up(setup->arena_bytes, PA_CHUNK_SIZE));
+	pa_debugfs_add(arena);
+	smp_store_release(&arena->ready, true);
+out:
+	mutex_unlock(&arena->setup_lock);
+	return err;
+}
+
+/* Would what is allocated and what is backed and free together pass the limit? */
+static bool pa_over_limit(struct pa_arena *arena)
+{
+	u64 free = arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER) - arena->nr_inuse;
+
+	return arena->setup.limit &&
+	       arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) > arena->setup.limit;
+}
+
+/**
+ * pa_arena_alloc() - allocate a span
+ * @arena: an arena that is set up
+ * @req: checked but for @length and @align; its output fields are filled in
+ *
+ * Context: may sleep.
+ * Return: as for %PAGEARENA_IOC_ALLOC.
+ */
+int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 page = 1ULL << shift, npages, present;
+	bool zero, backed, over;
+	pgoff_t first, end;
+	struct span *s;
+	int err = 0;
+
+	if (!req->length || (req->align && !is_power_of_2(req->align)))
+		return -EINVAL;
+	if (req->length > U64_MAX - (page - 1))
+		return -EOVERFLOW;
+	npages = (req->length + page - 1) >> shift;
+	if (npages > arena->setup.arena_bytes >> shift)
+		return -ENOMEM;
+
+	spin_lock(&arena->lock);
+	while (unlikely(arena->heap.nr_spares < SPAN_HEAP_SPARES)) {
+		spin_unlock(&arena->lock);
+		err = pa_add_spares(arena);
+		if (err)
+			return err;
+		spin_lock(&arena->lock);
+	}
+	if (arena->setup.limit &&
+	    arena->heap.stats.heap_inuse + (npages << shift) > arena->setup.limit)
+		err = -ENOMEM;
+	if (!err)
+		err = span_heap_alloc(&arena->heap, npages, max(req->align, page) >> shift, &s, NULL);
+	if (err) {
+		spin_unlock(&arena->lock);
+		return err;
+	}
+	req->offset = span_offset(s, &arena->heap);
+	req->length = span_bytes(s, &arena->heap);
+	first = req->offset >> PAGE_SHIFT;
+	end = (req->offset + req->length + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	present = pa_backing_count(arena, first, end, NULL);
+	backed = present == end - first;
+	zero = !s->needzero || !present;
+	if (shift < PAGE_SHIFT) {
+		pa_pages_alone(arena, req->offset, req->length, &first, &end);
+		present = pa_backing_count(arena, first, end, NULL);
+	}
+	arena->nr_inuse += present;
+	over = pa_over_limit(arena);
+	spin_unlock(&arena->lock);
+	trace_pagearena_alloc(arena->id, req->offset, req->length, zero, backed);
+
+	if (over)
+		err = pa_limit_enforce(arena);
+	if (!err && (req->flags & PAGEARENA_ALLOC_ZERO) && !zero) {
+		pa_backing_zero(arena, req->offset, req->length);
+		zero = true;
+	}
+	if (!err && (req->flags & PAGEARENA_ALLOC_POPULATE) && !backed) {
+		err = pa_backing_populate(arena, req->offset, req->length);
+		backed = true;
+	}
+	if (err) {
+		pa_arena_free(arena, req->offset, req->length);
+		return err == -EINTR ? -EINTR : -ENOMEM;
+	}
+	req->out_flags = (zero ? PAGEARENA_ALLOCED_ZERO : 0) |
+			 (backed ? PAGEARENA_ALLOCED_BACKED : 0);
+	return 0;
+}
+
+/**
+ * pa_arena_free() - free a span
+ * @arena: an arena that is set up
+ * @offset: where the span begins, in bytes
+ * @length: its length in bytes, rounded up to span pages; 0: not checked
+ *
+ * Context: may sleep (an arena with PAGEARENA_SETUP_DEBUG).
+ * Return: as for %PAGEARENA_IOC_FREE.
+ */
+int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 page = 1ULL << shift;
+	pgoff_t first, end;
+	struct span *s;
+	int err;
+
+	if (!IS_ALIGNED(offset, page))
+		return -EINVAL;
+	if (length > U64_MAX - (page - 1) || offset + length < offset)
+		return -EOVERFLOW;
+	length = round_up(length, page);
+
+	spin_lock(&arena->lock);
+	err = span_heap_lookup(&arena->heap, offset >> shift, length >> shift, &s);
+	if (!err) {
+		length = span_bytes(s, &arena->heap);
+		pa_pages_alone(arena, offset, length, &first, &end);
+		arena->nr_inuse -= pa_backing_count(arena, first, end, NULL);
+		err = span_heap_free(&arena->heap, offset >> shift, 0, ktime_get_ns());
+	}
+	pa_unlock_trim(arena);
+	if (!err)
+		trace_pagearena_free(arena->id, offset, length);
+	return err;
+}
+
+/**
+ * pa_arena_stats() - fill in the figures of an arena
+ * @arena: an arena that is set up
+ * @out: all fields but @size and @flags are set
+ *
+ * Context: takes the heap lock.
+ */
+void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
+{
+	const struct span_heap_stats *heap = &arena->heap.stats;
+	struct pa_counters *count = &arena->count;
+
+	spin_lock(&arena->lock);
+	out->heap_sys = heap->heap_sys;
+	out->heap_inuse = heap->heap_inuse;
+	out->heap_idle = heap->heap_idle;
+	out->heap_released = heap->heap_released;
+	out->huge_bytes = arena->nr_huge << PA_CHUNK_SHIFT;
+	out->small_bytes = arena->nr_small << PAGE_SHIFT;
+	out->backed = out->huge_bytes + out->small_bytes;
+	out->backed_inuse = arena->nr_inuse << PAGE_SHIFT;
+	out->backed_free = out->backed - out->backed_inuse;
+	out->backed_peak = arena->peak << PAGE_SHIFT;
+	out->inuse_peak = heap->inuse_peak;
+	out->spans_inuse = heap->spans_inuse;
+	out->spans_free = heap->spans_free;
+	out->spans_scavenged = heap->spans_scavenged;
+	out->nr_alloc = heap->nr_alloc;
+	out->nr_free = heap->nr_free;
+	out->nr_grow = heap->nr_grow;
+	out->nr_scavenge = heap->nr_scavenge;
+	spin_unlock(&arena->lock);
+	out->nr_fault = atomic64_read(&count->fault);
+	out->nr_fault_huge = atomic64_read(&count->fault_huge);
+	out->nr_fault_denied = atomic64_read(&count->fault_denied);
+	out->nr_fault_failed = atomic64_read(&count->fault_failed);
+	out->nr_zap = atomic64_read(&count->zap);
+	out->nr_huge_alloc = atomic64_read(&count->huge_alloc);
+	out->nr_huge_failed = atomic64_read(&count->huge_failed);
+	out->nr_promote = atomic64_read(&count->promote);
+	out->nr_demote = atomic64_read(&count->demote);
+	out->bytes_copied = atomic64_read(&count->bytes_copied);
+	out->bytes_zeroed = atomic64_read(&count->bytes_zeroed);
+}
+
+/**
+ * pa_arena_describe() - describe a span
+ * @arena: an arena that is set up
+ * @s: one of its spans
+ * @out: filled in
+ *
+ * Context: heap lock.
+ */
+void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct pagearena_span *out)
+{
+	static const u32 states[] = {
+		[SPAN_FREE] = PAGEARENA_SPAN_FREE,
+		[SPAN_INUSE] = PAGEARENA_SPAN_INUSE,
+		[SPAN_TRANSIT] = PAGEARENA_SPAN_TRANSIT,
+	};
+	u64 now = ktime_get_ns(), huge;
+
+	memset(out, 0, sizeof(*out));
+	out->offset = span_offset(s, &arena->heap);
+	out->length = span_bytes(s, &arena->heap);
+	out->state = states[s->state];
+	out->flags = (s->scavenged ? PAGEARENA_SPAN_SCAVENGED : 0) |
+		     (s->needzero ? PAGEARENA_SPAN_NEEDZERO : 0);
+	if (s->state != SPAN_INUSE && now > s->unusedsince)
+		out->age_ns = now - s->unusedsince;
+	out->backed = pa_backing_count(arena, out->offset >> PAGE_SHIFT,
+				       (out->offset + out->length + PAGE_SIZE - 1) >> PAGE_SHIFT,
+				       &huge) << PAGE_SHIFT;
+	out->huge = huge << PAGE_SHIFT;
+}
+
+int __init pa_arena_init(void)
+{
+	pa_span_cache = kmem_cache_create("pagearena_span", sizeof(struct span), 0,
+					  SLAB_ACCOUNT, NULL);
+	return pa_span_cache ? 0 : -ENOMEM;
+}
+
+void pa_arena_exit(void)
+{
+	kmem_cache_destroy(pa_span_cache);
+}

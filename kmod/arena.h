@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * An arena: a span heap, the memory behind it, and the file that both hang on.
+ *
+ * Locks, in the order in which they are taken:
+ *
+ *   mmap_lock or VMA lock, setup_lock
+ *     pa_arena.scavenge_lock  one scavenging at a time
+ *       pa_chunk.lock         what is behind a chunk; held across allocations
+ *         folio lock          a page on its way into a page table
+ *           i_mmap_rwsem, page-table locks (unmap_mapping_range())
+ *             pa_arena.lock   the heap lock: spans, presence of pages, figures
+ *
+ * The heap lock is a spinlock and a leaf.  Nothing is copied from or to user space,
+ * faulted, zapped or allocated under it.
+ */
+#ifndef PAGEARENA_ARENA_H
+#define PAGEARENA_ARENA_H
+
+#include <linux/atomic.h>
+#include <linux/memcontrol.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+#include "../uapi/linux/pagearena.h"
+
+#include "span_heap.h"
+
+struct dentry;
+struct file;
+struct inode;
+struct vm_area_struct;
+
+/* Limits and defaults of SETUP, in bytes. */
+#define PA_SPAN_PAGE_MIN	4096ULL
+#define PA_SPAN_PAGE_DEFAULT	8192ULL
+#define PA_GROWTH_DEFAULT	(64ULL << 20)
+#define PA_ARENA_MAX		(1ULL << 47)
+
+/**
+ * struct pa_counters - events that STATS reports and that are not the heap's
+ *
+ * Plain numbers, changed and read under the heap lock, but for those that are counted
+ * where the lock is not held anyway; these are atomic.
+ */
+struct pa_counters {
+	atomic64_t fault;
+	atomic64_t fault_huge;
+	atomic64_t fault_denied;
+	atomic64_t fault_failed;
+	atomic64_t zap;
+	atomic64_t huge_alloc;
+	atomic64_t huge_failed;
+	atomic64_t promote;
+	atomic64_t demote;
+	atomic64_t bytes_copied;
+	atomic64_t bytes_zeroed;
+};
+
+/**
+ * struct pa_arena - an arena
+ * @id: unique while the module is loaded
+ * @inode: anonymous inode; every mapping of the arena hangs on its i_mapping
+ * @memcg: pays for data and metadata; NULL without memory cgroups
+ * @setup: geometry; constant once @ready
+ * @setup_lock: serialises SETUP
+ * @ready: SETUP is complete; read with smp_load_acquire()
+ * @lock: the heap lock
+ * @heap: the spans; protected by @lock
+ * @nr_small: small pages that are present; protected by @lock
+ * @nr_huge: chunks that are huge; protected by @lock
+ * @nr_inuse: pages present that allocated spans touch; protected by @lock
+ * @peak: the most pages that have been present; protected by @lock
+ * @scavenge_lock: serialises span_heap_scavenge*()
+ * @scavenged: pages freed by the current scavenging; protected by @scavenge_lock
+ * @chunks: struct pa_chunk by chunk number; entries are erased under @lock
+ * @count: events
+ * @debugfs: directory, or NULL or an error
+ */
+struct pa_arena {
+	u64 id;
+	struct inode *inode;
+	struct mem_cgroup *memcg;
+	struct pagearena_setup setup;
+	struct mutex setup_lock;
+	bool ready;
+
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	struct span_heap heap;
+	u64 nr_small;
+	u64 nr_huge;
+	u64 nr_inuse;
+	u64 peak;
+
+	struct mutex scavenge_lock;
+	u64 scavenged;
+
+	struct xarray chunks;
+	struct pa_counters count;
+	struct dentry *debugfs;
+};
+
+/* arena.c */
+int pa_arena_init(void);
+void pa_arena_exit(void);
+int pa_add_spares(struct pa_arena *arena);
+struct pa_arena *pa_arena_create(void);
+void pa_arena_destroy(struct pa_arena *arena);
+int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup);
+int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req);
+int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length);
+void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *stats);
+void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct pagearena_span *out);
+
+/** pa_arena_ready() - has SETUP been done? */
+static inline bool pa_arena_ready(struct pa_arena *arena)
+{
+	return smp_load_acquire(&arena->ready);
+}
+
+/* scavenge.c */
+extern const struct span_heap_ops pa_heap_ops;
+int pa_scavenge(struct pa_arena *arena, u64 bytes, u64 min_age, u64 *released, u64 *backed);
+int pa_limit_enforce(struct pa_arena *arena);
+
+/* fault.c */
+int pa_mmap(struct file *file, struct vm_area_struct *vma);
+
+/* ioctl.c */
+long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* debugfs.c */
+void pa_debugfs_init(void);
+void pa_debugfs_exit(void);
+void pa_debugfs_add(struct pa_arena *arena);
+void pa_debugfs_remove(struct pa_arena *arena);
+
+#endif /* PAGEARENA_ARENA_H */

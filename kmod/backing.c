@@ -1,0 +1,1011 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * The memory behind an arena.  See backing.h for chunks and their states, arena.h for the
+ * order of locks.
+ *
+ * Two rules make it safe:
+ *
+ *  - A page is handed to a page table only under its folio's lock, which the fault
+ *    handler takes under the chunk's lock.  So whoever holds the chunk's lock, has taken
+ *    the page out of the chunk and then gets the folio's lock knows that nobody maps the
+ *    page any more but through page-table entries that a zap will find.
+ *  - What is to move (promotion, demotion) is copied after the zap, and only when nobody
+ *    else holds the folio: then no processor and no device can write to it meanwhile.
+ *
+ * What is alive is decided after the zap as well: a write through a mapping from before
+ * has landed, and one that comes later waits for the chunk's lock.
+ */
+#include <linux/bitmap.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "arena.h"
+#include "backing.h"
+#include "trace.h"
+
+/*
+ * None of this memory can be migrated, so it is not __GFP_MOVABLE.  A huge folio for a
+ * fault is taken where one lies ready, or not at all; PROMOTE may compact for it.
+ */
+#define PA_GFP_SMALL	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN)
+#define PA_GFP_HUGE	((GFP_TRANSHUGE_LIGHT & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN)
+#define PA_GFP_PROMOTE	((GFP_TRANSHUGE & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN | \
+			 __GFP_NORETRY)
+
+static struct kmem_cache *pa_chunk_cache;
+
+static struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order)
+{
+	struct mem_cgroup *old = set_active_memcg(arena->memcg);
+	struct folio *folio = folio_alloc(gfp, order);
+
+	set_active_memcg(old);
+	return folio;
+}
+
+/* Chunks */
+
+static void pa_chunk_free_rcu(struct rcu_head *rcu)
+{
+	kmem_cache_free(pa_chunk_cache, container_of(rcu, struct pa_chunk, rcu));
+}
+
+static void pa_chunk_put(struct pa_chunk *c)
+{
+	if (refcount_dec_and_test(&c->ref))
+		call_rcu(&c->rcu, pa_chunk_free_rcu);
+}
+
+/**
+ * pa_chunk_get() - look a chunk up
+ * @arena: the arena
+ * @index: number of the chunk
+ *
+ * Context: any.
+ * Return: the chunk with a reference, or NULL.
+ */
+struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index)
+{
+	struct pa_chunk *c;
+
+	rcu_read_lock();
+	c = xa_load(&arena->chunks, index);
+	if (c && !refcount_inc_not_zero(&c->ref))
+		c = NULL;
+	rcu_read_unlock();
+	return c;
+}
+
+/**
+ * pa_chunk_create() - look a chunk up, or make it
+ * @arena: the arena
+ * @index: number of the chunk
+ *
+ * Context: may sleep; takes no lock that is held across an allocation.
+ * Return: the chunk, locked and with a reference, in any state but DEAD; NULL if out of
+ * memory.
+ */
+struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index)
+{
+	struct mem_cgroup *old;
+	struct pa_chunk *c;
+	int err;
+
+	for (;;) {
+		c = pa_chunk_get(arena, index);
+		if (!c) {
+			old = set_active_memcg(arena->memcg);
+			c = kmem_cache_zalloc(pa_chunk_cache, GFP_KERNEL_ACCOUNT);
+			if (c) {
+				mutex_init(&c->lock);
+				refcount_set(&c->ref, 2);
+				c->index = index;
+			}
+			err = c ? xa_insert(&arena->chunks, index, c, GFP_KERNEL_ACCOUNT) :
+				  -ENOMEM;
+			set_active_memcg(old);
+			if (err) {
+				if (c)
+					kmem_cache_free(pa_chunk_cache, c);
+				if (err == -EBUSY)
+					continue;
+				return NULL;
+			}
+		}
+		mutex_lock(&c->lock);
+		if (c->state != PA_CHUNK_DEAD)
+			return c;
+		mutex_unlock(&c->lock);
+		pa_chunk_put(c);
+	}
+}
+
+/**
+ * pa_chunk_unlock_put() - unlock a chunk and drop a reference
+ * @arena: the arena
+ * @c: a chunk that the caller has locked and holds a reference to
+ *
+ * A chunk that is left empty leaves the arena.
+ *
+ * Context: may sleep.
+ */
+void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c)
+{
+	bool dead = false;
+
+	lockdep_assert_held(&c->lock);
+	if (!c->nr_present && c->state != PA_CHUNK_DEAD) {
+		if (c->state == PA_CHUNK_SMALL)
+			kfree(c->small);
+		spin_lock(&arena->lock);
+		xa_erase(&arena->chunks, c->index);
+		spin_unlock(&arena->lock);
+		c->state = PA_CHUNK_DEAD;
+		dead = true;
+	}
+	mutex_unlock(&c->lock);
+	if (dead)
+		pa_chunk_put(c);
+	pa_chunk_put(c);
+}
+
+/**
+ * pa_chunk_page() - the page at a place in a chunk
+ * @c: the chunk
+ * @i: number of the page in the chunk
+ *
+ * Context: chunk lock.
+ * Return: the page, or NULL if it is not backed.
+ */
+struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i)
+{
+	lockdep_assert_held(&c->lock);
+	if (c->state == PA_CHUNK_HUGE)
+		return folio_page(c->huge, i);
+	if (c->state == PA_CHUNK_SMALL && c->small[i])
+		return &c->small[i]->page;
+	return NULL;
+}
+
+/* Number of bits in @present from @from up to @to. */
+static unsigned int pa_count_bits(const struct pa_chunk *c, unsigned int from, unsigned int to)
+{
+	unsigned int n = 0;
+
+	if (!c->nr_present || from >= to)
+		return 0;
+	if (c->nr_present == PA_CHUNK_PAGES)
+		return to - from;
+	if (to - from == PA_CHUNK_PAGES)
+		return c->nr_present;
+	while (from < to) {
+		unsigned int bit = from % BITS_PER_LONG;
+		unsigned int len = min_t(unsigned int, to - from, BITS_PER_LONG - bit);
+		unsigned long word = c->present[from / BITS_PER_LONG] >> bit;
+
+		if (len < BITS_PER_LONG)
+			word &= (1UL << len) - 1;
+		n += hweight_long(word);
+		from += len;
+	}
+	return n;
+}
+
+/* What the heap says about pages */
+
+/**
+ * pa_page_inuse() - does an allocated span touch a page?
+ * @arena: the arena
+ * @page: number of the MMU page in the arena
+ *
+ * Context: heap lock.
+ */
+bool pa_page_inuse(struct pa_arena *arena, pgoff_t page)
+{
+	struct span_heap *heap = &arena->heap;
+	u64 start = (u64)page << PAGE_SHIFT, end = start + PAGE_SIZE;
+	struct span *s;
+
+	lockdep_assert_held(&arena->lock);
+	for (s = span_heap_find(heap, start >> heap->cfg.page_shift);
+	     s && span_offset(s, heap) < end; s = span_heap_next(s))
+		if (s->state == SPAN_INUSE)
+			return true;
+	return false;
+}
+
+/**
+ * pa_page_allocated() - pa_page_inuse() for a caller without the heap lock
+ * @arena: the arena
+ * @page: number of the MMU page in the arena
+ *
+ * Context: takes the heap lock.
+ */
+bool pa_page_allocated(struct pa_arena *arena, pgoff_t page)
+{
+	bool inuse;
+
+	spin_lock(&arena->lock);
+	inuse = pa_page_inuse(arena, page);
+	spin_unlock(&arena->lock);
+	return inuse;
+}
+
+/**
+ * pa_pages_alone() - the pages that a span has to itself
+ * @arena: the arena
+ * @offset: start of the span, in bytes
+ * @len: its length in bytes
+ * @first: set to the first page
+ * @end: set to the page after the last one; may be below *@first, if there is none
+ *
+ * A page at either end that another allocated span touches too is left out.
+ *
+ * Context: heap lock.
+ */
+void pa_pages_alone(struct pa_arena *arena, u64 offset, u64 len, pgoff_t *first, pgoff_t *end)
+{
+	struct span_heap *heap = &arena->heap;
+	u64 stop = offset + len;
+	struct span *s;
+
+	lockdep_assert_held(&arena->lock);
+	*first = offset >> PAGE_SHIFT;
+	*end = (stop + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	if (heap->cfg.page_shift >= PAGE_SHIFT)
+		return;
+	for (s = span_heap_find(heap, ((u64)*first << PAGE_SHIFT) >> heap->cfg.page_shift);
+	     s && span_offset(s, heap) < offset; s = span_heap_next(s)) {
+		if (s->state == SPAN_INUSE) {
+			(*first)++;
+			break;
+		}
+	}
+	for (s = span_heap_find(heap, stop >> heap->cfg.page_shift);
+	     s && span_offset(s, heap) < (u64)*end << PAGE_SHIFT; s = span_heap_next(s)) {
+		if (s->state == SPAN_INUSE) {
+			(*end)--;
+			break;
+		}
+	}
+}
+
+/**
+ * pa_backing_count() - count backed pages
+ * @arena: the arena
+ * @first: first MMU page
+ * @end: the page after the last one
+ * @huge: if not NULL, set to those of them that are in huge folios
+ *
+ * Takes time for chunks that are backed only.
+ *
+ * Context: heap lock.
+ * Return: number of pages.
+ */
+u64 pa_backing_count(struct pa_arena *arena, pgoff_t first, pgoff_t end, u64 *huge)
+{
+	unsigned long index = first >> PA_CHUNK_ORDER;
+	struct pa_chunk *c;
+	u64 n = 0, in;
+
+	lockdep_assert_held(&arena->lock);
+	if (huge)
+		*huge = 0;
+	if (first >= end)
+		return 0;
+	if (index == (end - 1) >> PA_CHUNK_ORDER) {
+		c = xa_load(&arena->chunks, index);
+		if (!c)
+			return 0;
+		n = pa_count_bits(c, first % PA_CHUNK_PAGES,
+				  first % PA_CHUNK_PAGES + (end - first));
+		if (huge && c->state == PA_CHUNK_HUGE)
+			*huge = n;
+		return n;
+	}
+	xa_for_each_range(&arena->chunks, index, c, index, (end - 1) >> PA_CHUNK_ORDER) {
+		pgoff_t base = (pgoff_t)index << PA_CHUNK_ORDER;
+
+		in = pa_count_bits(c, first > base ? first - base : 0,
+				   min_t(pgoff_t, end - base, PA_CHUNK_PAGES));
+		n += in;
+		/* A hint outside the chunk's lock; the caller only shows it. */
+		if (huge && READ_ONCE(c->state) == PA_CHUNK_HUGE)
+			*huge += in;
+	}
+	return n;
+}
+
+/*
+ * The pages of a chunk that allocated spans touch, as a bitmap.  Tells whether all of
+ * the chunk may be backed: no part of it is scavenged, in transit or not grown yet.
+ * @scavenged is set to whether a free scavenged part is all that is in the way.
+ */
+static bool pa_chunk_live(struct pa_arena *arena, unsigned long index, unsigned long *live,
+			  bool *scavenged)
+{
+	struct span_heap *heap = &arena->heap;
+	u64 start = (u64)index << PA_CHUNK_SHIFT, end = start + PA_CHUNK_SIZE, pos = start;
+	bool whole = true, other = false;
+	struct span *s;
+
+	lockdep_assert_held(&arena->lock);
+	bitmap_zero(live, PA_CHUNK_PAGES);
+	for (s = span_heap_find(heap, start >> heap->cfg.page_shift); s && pos < end;
+	     s = span_heap_next(s)) {
+		u64 stop = min(span_offset(s, heap) + span_bytes(s, heap), end);
+
+		if (s->state == SPAN_INUSE) {
+			unsigned int from = (pos - start) >> PAGE_SHIFT;
+			unsigned int to = (stop - start + PAGE_SIZE - 1) >> PAGE_SHIFT;
+
+			bitmap_set(live, from, to - from);
+		} else if (s->state == SPAN_TRANSIT) {
+			other = true;
+		} else if (s->scavenged) {
+			whole = false;
+		}
+		pos = stop;
+	}
+	if (pos < end)
+		other = true;
+	if (scavenged)
+		*scavenged = !whole && !other;
+	return whole && !other;
+}
+
+/* The chunk's pages changed from @before pages in use to what they are now. */
+static void pa_account(struct pa_arena *arena, struct pa_chunk *c, unsigned int before,
+		       const unsigned long *live)
+{
+	DECLARE_BITMAP(inuse, PA_CHUNK_PAGES);
+
+	lockdep_assert_held(&arena->lock);
+	c->nr_present = bitmap_weight(c->present, PA_CHUNK_PAGES);
+	bitmap_and(inuse, c->present, live, PA_CHUNK_PAGES);
+	arena->nr_inuse += bitmap_weight(inuse, PA_CHUNK_PAGES);
+	arena->nr_inuse -= before;
+	arena->peak = max(arena->peak, arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER));
+}
+
+static unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned long *live)
+{
+	DECLARE_BITMAP(inuse, PA_CHUNK_PAGES);
+
+	bitmap_and(inuse, c->present, live, PA_CHUNK_PAGES);
+	return bitmap_weight(inuse, PA_CHUNK_PAGES);
+}
+
+/*
+ * Would backing all of a chunk keep to the limit?  ALLOC counts allocated spans as if all
+ * of them were backed, so what is added are the free pages.
+ */
+static bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c,
+			    const unsigned long *live)
+{
+	unsigned int nr_live = bitmap_weight(live, PA_CHUNK_PAGES);
+	u64 backed = arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER);
+	u64 free = backed - arena->nr_inuse;
+
+	lockdep_assert_held(&arena->lock);
+	if (!arena->setup.limit)
+		return true;
+	free += PA_CHUNK_PAGES - nr_live - (c->nr_present - pa_inuse_weight(c, live));
+	return arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) <= arena->setup.limit;
+}
+
+/* Filling */
+
+/*
+ * Backs all of an empty chunk by one folio.  The policy is looked at without the heap
+ * lock first, so that no huge folio is allocated for nothing.
+ */
+static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
+{
+	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+	bool always = arena->setup.huge == PAGEARENA_HUGE_ALWAYS;
+	struct folio *folio;
+	bool scavenged, ok;
+
+	lockdep_assert_held(&c->lock);
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || arena->setup.huge == PAGEARENA_HUGE_NEVER ||
+	    c->nohuge)
+		return false;
+	spin_lock(&arena->lock);
+	ok = pa_chunk_live(arena, c->index, live, &scavenged) || (scavenged && always);
+	ok = ok && pa_limit_allows(arena, c, live);
+	spin_unlock(&arena->lock);
+	if (!ok)
+		return false;
+
+	folio = pa_folio_alloc(arena, PA_GFP_HUGE | __GFP_ZERO, PA_CHUNK_ORDER);
+	if (!folio) {
+		atomic64_inc(&arena->count.huge_failed);
+		return false;
+	}
+	atomic64_inc(&arena->count.huge_alloc);
+	atomic64_add(PA_CHUNK_SIZE, &arena->count.bytes_zeroed);
+
+	/* Without spares span_heap_unscavenge() fails, and the chunk gets small pages. */
+	if (always && READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
+		pa_add_spares(arena);
+	spin_lock(&arena->lock);
+	ok = pa_chunk_live(arena, c->index, live, &scavenged);
+	if (!ok && scavenged && always) {
+		/* What is free here is backed from now on. */
+		u8 shift = arena->heap.cfg.page_shift;
+
+		ok = !span_heap_unscavenge(&arena->heap, (u64)c->index << (PA_CHUNK_SHIFT - shift),
+					   1ULL << (PA_CHUNK_SHIFT - shift), ktime_get_ns());
+	}
+	ok = ok && pa_limit_allows(arena, c, live);
+	if (ok) {
+		c->huge = folio;
+		c->state = PA_CHUNK_HUGE;
+		bitmap_fill(c->present, PA_CHUNK_PAGES);
+		arena->nr_huge++;
+		pa_account(arena, c, 0, live);
+	}
+	spin_unlock(&arena->lock);
+	if (!ok)
+		folio_put(folio);
+	return ok;
+}
+
+/**
+ * pa_chunk_fill() - back a page of a chunk
+ * @arena: the arena
+ * @c: the chunk
+ * @i: number of the page in the chunk
+ *
+ * Does nothing to a page that is backed already.
+ *
+ * Context: chunk lock; may sleep.
+ * Return: 0; -ENOENT if no allocated span touches the page; -ENOMEM.
+ */
+int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
+{
+	pgoff_t page = ((pgoff_t)c->index << PA_CHUNK_ORDER) + i;
+	struct mem_cgroup *old;
+	struct folio *folio;
+	bool inuse;
+
+	lockdep_assert_held(&c->lock);
+	if (!pa_page_allocated(arena, page))
+		return -ENOENT;
+	if (test_bit(i, c->present))
+		return 0;
+	if (c->state == PA_CHUNK_EMPTY) {
+		if (pa_chunk_fill_huge(arena, c))
+			return 0;
+		old = set_active_memcg(arena->memcg);
+		c->small = kcalloc(PA_CHUNK_PAGES, sizeof(*c->small), GFP_KERNEL_ACCOUNT);
+		set_active_memcg(old);
+		if (!c->small)
+			return -ENOMEM;
+		c->state = PA_CHUNK_SMALL;
+	}
+
+	folio = pa_folio_alloc(arena, PA_GFP_SMALL | __GFP_ZERO, 0);
+	if (!folio)
+		return -ENOMEM;
+	spin_lock(&arena->lock);
+	inuse = pa_page_inuse(arena, page);
+	if (inuse) {
+		c->small[i] = folio;
+		__set_bit(i, c->present);
+		c->nr_present++;
+		arena->nr_small++;
+		arena->nr_inuse++;
+		arena->peak = max(arena->peak,
+				  arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER));
+	}
+	spin_unlock(&arena->lock);
+	if (!inuse) {
+		folio_put(folio);
+		return -ENOENT;
+	}
+	atomic64_add(PAGE_SIZE, &arena->count.bytes_zeroed);
+	return 0;
+}
+
+/* Zapping, moving, releasing */
+
+static void pa_zap(struct pa_arena *arena, u64 offset, u64 len)
+{
+	unmap_mapping_range(arena->inode->i_mapping, offset, len, 1);
+	atomic64_inc(&arena->count.zap);
+}
+
+/* Waits until a fault that was handed the folio has put it into its page table. */
+static void pa_folio_settle(struct folio *folio)
+{
+	folio_lock(folio);
+	folio_unlock(folio);
+}
+
+static void pa_small_free(struct folio **small)
+{
+	unsigned int i;
+
+	if (!small)
+		return;
+	for (i = 0; i < PA_CHUNK_PAGES; i++)
+		if (small[i])
+			folio_put(small[i]);
+	kfree(small);
+}
+
+/*
+ * Demotion: moves what is alive in a huge chunk to small folios and gives the huge one
+ * back.  What is free in the chunk is not backed any more.
+ */
+static int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
+{
+	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+	DECLARE_BITMAP(now, PA_CHUNK_PAGES);
+	struct folio *huge = c->huge, **small;
+	struct mem_cgroup *old;
+	unsigned int i, n = 0, before;
+	int err = 0;
+
+	lockdep_assert_held(&c->lock);
+	old = set_active_memcg(arena->memcg);
+	small = kcalloc(PA_CHUNK_PAGES, sizeof(*small), GFP_KERNEL_ACCOUNT);
+	set_active_memcg(old);
+	if (!small)
+		return -ENOMEM;
+
+	pa_folio_settle(huge);
+	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
+	if (folio_ref_count(huge) != 1) {
+		err = -EBUSY;
+		goto fail;
+	}
+	spin_lock(&arena->lock);
+	pa_chunk_live(arena, c->index, live, NULL);
+	spin_unlock(&arena->lock);
+	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
+		small[i] = pa_folio_alloc(arena, PA_GFP_SMALL, 0);
+		if (!small[i]) {
+			err = -ENOMEM;
+			goto fail;
+		}
+		copy_highpage(&small[i]->page, folio_page(huge, i));
+		n++;
+		cond_resched();
+	}
+
+	spin_lock(&arena->lock);
+	/* A span that was allocated meanwhile counts its pages as backed; they are not now. */
+	pa_chunk_live(arena, c->index, now, NULL);
+	before = pa_inuse_weight(c, now);
+	c->small = small;
+	c->state = PA_CHUNK_SMALL;
+	bitmap_copy(c->present, live, PA_CHUNK_PAGES);
+	arena->nr_huge--;
+	arena->nr_small += n;
+	pa_account(arena, c, before, now);
+	spin_unlock(&arena->lock);
+	c->nohuge = true;
+	folio_put(huge);
+
+	atomic64_inc(&arena->count.demote);
+	atomic64_add((u64)n << PAGE_SHIFT, &arena->count.bytes_copied);
+	trace_pagearena_demote(arena->id, c->index, n, 0);
+	return 0;
+
+fail:
+	pa_small_free(small);
+	trace_pagearena_demote(arena->id, c->index, n, err);
+	return err;
+}
+
+/* Takes the pages from @from to @to out of a chunk, onto a list. */
+static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned int from,
+			    unsigned int to, struct list_head *list)
+{
+	struct folio *folio, *next;
+	LIST_HEAD(mine);
+	unsigned int i;
+
+	lockdep_assert_held(&c->lock);
+	if (c->state == PA_CHUNK_HUGE) {
+		folio = c->huge;
+		list_add_tail(&folio->lru, &mine);
+		spin_lock(&arena->lock);
+		bitmap_zero(c->present, PA_CHUNK_PAGES);
+		c->nr_present = 0;
+		arena->nr_huge--;
+		spin_unlock(&arena->lock);
+		c->huge = NULL;
+		c->state = PA_CHUNK_EMPTY;
+	} else if (c->state == PA_CHUNK_SMALL) {
+		unsigned int n = 0;
+
+		for (i = from; i < to; i++) {
+			if (!c->small[i])
+				continue;
+			list_add_tail(&c->small[i]->lru, &mine);
+			c->small[i] = NULL;
+			n++;
+		}
+		spin_lock(&arena->lock);
+		bitmap_clear(c->present, from, to - from);
+		c->nr_present -= n;
+		arena->nr_small -= n;
+		spin_unlock(&arena->lock);
+	}
+	list_for_each_entry_safe(folio, next, &mine, lru)
+		pa_folio_settle(folio);
+	list_splice_tail(&mine, list);
+}
+
+/* A huge chunk of which only a part goes is demoted first. */
+static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end, unsigned long index)
+{
+	pgoff_t base = (pgoff_t)index << PA_CHUNK_ORDER;
+	struct pa_chunk *c;
+	int err = 0;
+
+	if (first <= base && base + PA_CHUNK_PAGES <= end)
+		return 0;
+	c = pa_chunk_get(arena, index);
+	if (!c)
+		return 0;
+	mutex_lock(&c->lock);
+	if (c->state == PA_CHUNK_HUGE)
+		err = pa_chunk_demote(arena, c);
+	pa_chunk_unlock_put(arena, c);
+	return err;
+}
+
+/**
+ * pa_backing_release() - release the memory of a range
+ * @arena: the arena
+ * @offset: start, in bytes, a multiple of the page size
+ * @len: length in bytes, a multiple of the page size
+ * @freed: increased by the number of pages that went back
+ *
+ * No allocated span may touch the range, and none may come to touch it meanwhile: it is
+ * in transit.  Mappings of the whole range are taken away at once.
+ *
+ * Context: may sleep; takes chunk locks.
+ * Return: 0; -EBUSY if a huge folio that reaches beyond the range is pinned, -ENOMEM if
+ * its other contents cannot be moved: some of the range may be released already.
+ */
+int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed)
+{
+	pgoff_t first = offset >> PAGE_SHIFT, end = (offset + len) >> PAGE_SHIFT;
+	unsigned long index, last = (end - 1) >> PA_CHUNK_ORDER;
+	struct folio *folio, *next;
+	struct pa_chunk *c;
+	LIST_HEAD(list);
+	u64 pages = 0;
+	int err;
+
+	err = pa_release_edge(arena, first, end, first >> PA_CHUNK_ORDER);
+	if (!err)
+		err = pa_release_edge(arena, first, end, last);
+	if (err)
+		return err;
+
+	index = first >> PA_CHUNK_ORDER;
+	while (xa_find(&arena->chunks, &index, last, XA_PRESENT)) {
+		pgoff_t base = (pgoff_t)index << PA_CHUNK_ORDER;
+
+		c = pa_chunk_get(arena, index);
+		if (c) {
+			mutex_lock(&c->lock);
+			/* Nothing of the range is allocated, so no chunk of it has become huge. */
+			if (c->state != PA_CHUNK_DEAD)
+				pa_chunk_detach(arena, c, first > base ? first - base : 0,
+						min_t(pgoff_t, end - base, PA_CHUNK_PAGES), &list);
+			pa_chunk_unlock_put(arena, c);
+		}
+		cond_resched();
+		if (index++ == last)
+			break;
+	}
+	if (list_empty(&list))
+		return 0;
+
+	pa_zap(arena, offset, len);
+	list_for_each_entry_safe(folio, next, &list, lru) {
+		list_del(&folio->lru);
+		pages += folio_nr_pages(folio);
+		folio_put(folio);
+		cond_resched();
+	}
+	*freed += pages;
+	return 0;
+}
+
+/**
+ * pa_chunk_promote() - put what a chunk holds on one huge folio
+ * @arena: the arena
+ * @index: number of the chunk
+ *
+ * Contents stay.  Whoever touches the chunk meanwhile waits.
+ *
+ * Context: may sleep, and compact memory; takes the chunk's lock.
+ * Return: PAGEARENA_PROMOTE_*
+ */
+int pa_chunk_promote(struct pa_arena *arena, unsigned long index)
+{
+	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+	struct folio *huge = NULL, **small = NULL;
+	struct pa_chunk *c = pa_chunk_get(arena, index);
+	unsigned int i, before, copied = 0;
+	int ret;
+
+	if (!c)
+		return PAGEARENA_PROMOTE_EMPTY;
+	mutex_lock(&c->lock);
+	ret = PAGEARENA_PROMOTE_EMPTY;
+	if (c->state == PA_CHUNK_HUGE)
+		ret = PAGEARENA_PROMOTE_ALREADY;
+	if (c->state != PA_CHUNK_SMALL)
+		goto out;
+
+	spin_lock(&arena->lock);
+	ret = PAGEARENA_PROMOTE_DONE;
+	if (!pa_chunk_live(arena, index, live, NULL))
+		ret = PAGEARENA_PROMOTE_PARTIAL;
+	else if (!pa_limit_allows(arena, c, live))
+		ret = PAGEARENA_PROMOTE_LIMIT;
+	spin_unlock(&arena->lock);
+	if (ret)
+		goto out;
+
+	ret = PAGEARENA_PROMOTE_NOMEM;
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		goto out;
+	huge = pa_folio_alloc(arena, PA_GFP_PROMOTE, PA_CHUNK_ORDER);
+	if (!huge) {
+		atomic64_inc(&arena->count.huge_failed);
+		goto out;
+	}
+	atomic64_inc(&arena->count.huge_alloc);
+
+	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
+		pa_folio_settle(c->small[i]);
+	pa_zap(arena, (u64)index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
+	ret = PAGEARENA_PROMOTE_PINNED;
+	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
+		if (folio_ref_count(c->small[i]) != 1)
+			goto out;
+
+	spin_lock(&arena->lock);
+	pa_chunk_live(arena, index, live, NULL);
+	spin_unlock(&arena->lock);
+	for (i = 0; i < PA_CHUNK_PAGES; i++) {
+		if (test_bit(i, live) && c->small[i]) {
+			copy_highpage(folio_page(huge, i), &c->small[i]->page);
+			copied++;
+		} else {
+			clear_highpage(folio_page(huge, i));
+		}
+		cond_resched();
+	}
+
+	spin_lock(&arena->lock);
+	/* Spans may have come and gone; one on its way out must not find a huge folio. */
+	if (!pa_chunk_live(arena, index, live, NULL)) {
+		ret = PAGEARENA_PROMOTE_PARTIAL;
+	} else if (!pa_limit_allows(arena, c, live)) {
+		ret = PAGEARENA_PROMOTE_LIMIT;
+	} else {
+		ret = PAGEARENA_PROMOTE_DONE;
+		small = c->small;
+		before = pa_inuse_weight(c, live);
+		arena->nr_small -= c->nr_present;
+		arena->nr_huge++;
+		c->huge = huge;
+		c->state = PA_CHUNK_HUGE;
+		bitmap_fill(c->present, PA_CHUNK_PAGES);
+		pa_account(arena, c, before, live);
+		huge = NULL;
+	}
+	spin_unlock(&arena->lock);
+	if (ret == PAGEARENA_PROMOTE_DONE) {
+		c->nohuge = false;
+		atomic64_inc(&arena->count.promote);
+		atomic64_add((u64)copied << PAGE_SHIFT, &arena->count.bytes_copied);
+		atomic64_add((u64)(PA_CHUNK_PAGES - copied) << PAGE_SHIFT,
+			     &arena->count.bytes_zeroed);
+	}
+out:
+	trace_pagearena_promote(arena->id, index, copied, ret);
+	pa_chunk_unlock_put(arena, c);
+	pa_small_free(small);
+	if (huge)
+		folio_put(huge);
+	return ret;
+}
+
+/* What ALLOC asks for */
+
+/**
+ * pa_backing_populate() - back a range now
+ * @arena: the arena
+ * @offset: start of an allocated span, in bytes
+ * @len: its length in bytes
+ *
+ * Context: may sleep; takes chunk locks.
+ * Return: 0; -ENOMEM; -EINTR for a fatal signal; -ENOENT if the span was freed meanwhile.
+ */
+int pa_backing_populate(struct pa_arena *arena, u64 offset, u64 len)
+{
+	pgoff_t page = offset >> PAGE_SHIFT, end = (offset + len + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	struct pa_chunk *c;
+	int err = 0;
+
+	while (!err && page < end) {
+		pgoff_t stop = min_t(pgoff_t, end, round_down(page, PA_CHUNK_PAGES) +
+						   PA_CHUNK_PAGES);
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		c = pa_chunk_create(arena, page >> PA_CHUNK_ORDER);
+		if (!c)
+			return -ENOMEM;
+		for (; !err && page < stop; page++)
+			err = pa_chunk_fill(arena, c, page % PA_CHUNK_PAGES);
+		pa_chunk_unlock_put(arena, c);
+		cond_resched();
+	}
+	return err;
+}
+
+/**
+ * pa_backing_zero() - clear what is backed of a range
+ * @arena: the arena
+ * @offset: start of an allocated span, in bytes
+ * @len: its length in bytes
+ *
+ * Context: may sleep; takes chunk locks.
+ */
+void pa_backing_zero(struct pa_arena *arena, u64 offset, u64 len)
+{
+	u64 end = offset + len, stop;
+	unsigned long index = offset >> PA_CHUNK_SHIFT, last = (end - 1) >> PA_CHUNK_SHIFT;
+	struct pa_chunk *c;
+
+	while (xa_find(&arena->chunks, &index, last, XA_PRESENT)) {
+		u64 base = (u64)index << PA_CHUNK_SHIFT;
+		u64 pos = max(offset, base);
+
+		c = pa_chunk_get(arena, index);
+		if (c) {
+			mutex_lock(&c->lock);
+			for (; pos < min(end, base + PA_CHUNK_SIZE); pos = stop) {
+				struct page *page;
+
+				stop = min(end, round_down(pos, PAGE_SIZE) + PAGE_SIZE);
+				page = pa_chunk_page(c, (pos - base) >> PAGE_SHIFT);
+				if (!page)
+					continue;
+				memzero_page(page, offset_in_page(pos), stop - pos);
+				atomic64_add(stop - pos, &arena->count.bytes_zeroed);
+				cond_resched();
+			}
+			pa_chunk_unlock_put(arena, c);
+		}
+		if (index++ == last)
+			break;
+	}
+}
+
+/**
+ * pa_backing_hugepage() - the chunks inside a range may be huge again (rule 15)
+ * @arena: the arena
+ * @offset: start, in bytes
+ * @len: length in bytes
+ *
+ * Context: heap lock; atomic.
+ */
+void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len)
+{
+	unsigned long index, first = (offset + PA_CHUNK_SIZE - 1) >> PA_CHUNK_SHIFT;
+	unsigned long end = (offset + len) >> PA_CHUNK_SHIFT;
+	struct pa_chunk *c;
+
+	lockdep_assert_held(&arena->lock);
+	if (first >= end)
+		return;
+	xa_for_each_range(&arena->chunks, index, c, first, end - 1)
+		WRITE_ONCE(c->nohuge, false);
+}
+
+/**
+ * pa_backing_recount() - verify the figures of the backing, and I9
+ * @arena: the arena
+ *
+ * I9: a page inside a scavenged span's granules is never present.
+ *
+ * Context: heap lock.
+ * Return: NULL, or what is wrong.
+ */
+const char *pa_backing_recount(struct pa_arena *arena)
+{
+	u64 pages = 0, inuse = 0, huge = 0;
+	unsigned long index;
+	struct pa_chunk *c;
+	struct span *s;
+
+	lockdep_assert_held(&arena->lock);
+	xa_for_each(&arena->chunks, index, c) {
+		DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+
+		if (bitmap_weight(c->present, PA_CHUNK_PAGES) != c->nr_present)
+			return "a chunk's number of pages";
+		pa_chunk_live(arena, index, live, NULL);
+		inuse += pa_inuse_weight(c, live);
+		pages += c->nr_present;
+		huge += c->nr_present && READ_ONCE(c->state) == PA_CHUNK_HUGE;
+	}
+	if (pages != arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER) ||
+	    huge != arena->nr_huge)
+		return "number of pages present";
+	if (inuse != arena->nr_inuse)
+		return "number of pages in use";
+	for (s = span_heap_first(&arena->heap); s; s = span_heap_next(s)) {
+		u64 granule = 1ULL << arena->heap.cfg.granule_shift;
+		u64 start = round_up(span_offset(s, &arena->heap), granule);
+		u64 end = round_down(span_offset(s, &arena->heap) + span_bytes(s, &arena->heap),
+				     granule);
+
+		if (arena->heap.cfg.page_shift >= arena->heap.cfg.granule_shift) {
+			start = span_offset(s, &arena->heap);
+			end = start + span_bytes(s, &arena->heap);
+		}
+		if (s->scavenged && pa_backing_count(arena, start >> PAGE_SHIFT,
+						     end >> PAGE_SHIFT, NULL))
+			return "I9: a released page is present";
+	}
+	return NULL;
+}
+
+/**
+ * pa_backing_destroy() - give everything back
+ * @arena: an arena that nobody maps or uses any more
+ *
+ * Context: may sleep.
+ */
+void pa_backing_destroy(struct pa_arena *arena)
+{
+	unsigned long index;
+	struct pa_chunk *c;
+
+	xa_for_each(&arena->chunks, index, c) {
+		if (c->state == PA_CHUNK_HUGE)
+			folio_put(c->huge);
+		else if (c->state == PA_CHUNK_SMALL)
+			pa_small_free(c->small);
+		pa_chunk_put(c);
+		cond_resched();
+	}
+	xa_destroy(&arena->chunks);
+}
+
+int __init pa_backing_init(void)
+{
+	pa_chunk_cache = kmem_cache_create("pagearena_chunk", sizeof(struct pa_chunk), 0,
+					   SLAB_ACCOUNT, NULL);
+	return pa_chunk_cache ? 0 : -ENOMEM;
+}
+
+void pa_backing_exit(void)
+{
+	/* Chunks may still wait for their grace period. */
+	rcu_barrier();
+	kmem_cache_destroy(pa_chunk_cache);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The memory behind an arena: folios, in chunks of 2 MiB.
+ *
+ * A chunk is the unit of huge backing.  It equals what one PMD maps where a PMD maps
+ * 2 MiB (x86, arm64 with 4 KiB pages); elsewhere the two differ and are named apart.
+ *
+ * States of a chunk, changed in backing.c alone:
+ *
+ *   (none)  no struct pa_chunk: nothing is backed
+ *   EMPTY   nothing is backed; being filled, or being emptied
+ *   SMALL   some pages are backed, each by a folio of its own
+ *   HUGE    all pages are backed, by one folio
+ *   DEAD    no longer in the arena; look it up again
+ */
+#ifndef PAGEARENA_BACKING_H
+#define PAGEARENA_BACKING_H
+
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/types.h>
+
+struct pa_arena;
+
+#define PA_CHUNK_SHIFT	21
+#define PA_CHUNK_SIZE	(1UL << PA_CHUNK_SHIFT)
+#define PA_CHUNK_ORDER	(PA_CHUNK_SHIFT - PAGE_SHIFT)
+#define PA_CHUNK_PAGES	(1UL << PA_CHUNK_ORDER)
+
+enum pa_chunk_state {
+	PA_CHUNK_EMPTY,
+	PA_CHUNK_SMALL,
+	PA_CHUNK_HUGE,
+	PA_CHUNK_DEAD,
+};
+
+/**
+ * struct pa_chunk - what is behind 2 MiB of an arena
+ * @lock: held by whoever fills, empties, copies or maps the chunk
+ * @ref: one for being in the arena, one for each user
+ * @state: &enum pa_chunk_state; protected by @lock
+ * @nohuge: was demoted: small pages until it empties or its spans coalesce (rule 15);
+ *	set under @lock, cleared at any time
+ * @index: number of the chunk in its arena
+ * @huge: HUGE: the folio; protected by @lock
+ * @small: SMALL: a folio for each page, or NULL; protected by @lock
+ * @nr_present: number of bits in @present; written under @lock and the heap lock
+ * @present: pages that are backed; written under @lock and the heap lock
+ * @rcu: delays freeing for lockless lookup
+ */
+struct pa_chunk {
+	struct mutex lock;
+	refcount_t ref;
+	enum pa_chunk_state state;
+	bool nohuge;
+	unsigned long index;
+	union {
+		struct folio *huge;
+		struct folio **small;
+	};
+	unsigned int nr_present;
+	DECLARE_BITMAP(present, PA_CHUNK_PAGES);
+	struct rcu_head rcu;
+};
+
+struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index);
+struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index);
+void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c);
+struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i);
+int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i);
+int pa_chunk_promote(struct pa_arena *arena, unsigned long index);
+
+int pa_backing_init(void);
+void pa_backing_exit(void);
+int pa_backing_populate(struct pa_arena *arena, u64 offset, u64 len);
+void pa_backing_zero(struct pa_arena *arena, u64 offset, u64 len);
+int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed);
+void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len);
+void pa_backing_destroy(struct pa_arena *arena);
+
+bool pa_page_inuse(struct pa_arena *arena, pgoff_t page);
+bool pa_page_allocated(struct pa_arena *arena, pgoff_t page);
+void pa_pages_alone(struct pa_arena *arena, u64 offset, u64 len, pgoff_t *first, pgoff_t *end);
+u64 pa_backing_count(struct pa_arena *arena, pgoff_t first, pgoff_t end, u64 *huge);
+const char *pa_backing_recount(struct pa_arena *arena);
+
+#endif /* PAGEARENA_BACKING_H */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Differences between kernel versions.  No other file compares versions.
+ *
+ * Supported: 6.1 and later, on 64-bit machines.
+ */
+#ifndef PAGEARENA_COMPAT_H
+#define PAGEARENA_COMPAT_H
+
+#include <linux/mm.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "pagearena supports Linux 6.1 and later"
+#endif
+#ifndef CONFIG_64BIT
+#error "pagearena supports 64-bit kernels only"
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+/* 6.3 made vm_flags constant; the setters were backported to some earlier kernels. */
+#define pa_vm_flags_set(vma, flags)	((vma)->vm_flags |= (flags))
+#define pa_vm_flags_clear(vma, flags)	((vma)->vm_flags &= ~(flags))
+#else
+#define pa_vm_flags_set(vma, flags)	vm_flags_set(vma, flags)
+#define pa_vm_flags_clear(vma, flags)	vm_flags_clear(vma, flags)
+#endif
+
+/* Aligned for huge pages where the kernel has them; else the core's choice. */
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+#define pa_get_unmapped_area	thp_get_unmapped_area
+#else
+#define pa_get_unmapped_area	NULL
+#endif
+
+#endif /* PAGEARENA_COMPAT_H */

@@ -1,0 +1,1218 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * The span heap.  See span_heap.h for what it is and who locks.
+ *
+ * The rules, by the numbers that the comments below use.  P is the span page, G the
+ * release granule, H the huge page, all powers of two.  pb(s) is the granule-aligned
+ * inside of a span, the whole span when P >= G.  released(s) is the size of pb(s) for a
+ * scavenged span and 0 for any other.
+ *
+ * Choosing:
+ *   1  Best fit: the smallest number of pages, of these the lowest base.
+ *   2  Free spans first, then scavenged ones, then grow and try both again.
+ *   3  An aligned request takes the best span that holds an aligned block.
+ * Allocating, in this order:
+ *   4  The span leaves its tree, and heap_released falls by released(s).
+ *   5  What is cut off in front and behind goes back; it inherits needzero, unusedsince.
+ *   6  It is scavenged iff the span was and its pb is not empty.  It is coalesced with
+ *      its other neighbour, never with the span it was cut from.
+ *   7  Only now, if the span was scavenged: used(), on the trimmed part alone.
+ *   8  heap_idle falls, heap_inuse rises, unusedsince = 0.
+ * Growing:
+ *   9  By whole growth units.  New memory is free, *scavenged* and zero.
+ * Freeing:
+ *  10  Only by the base of an allocated span.
+ *  11  heap_inuse falls, heap_idle rises, needzero = 1, unusedsince = now; coalesce.
+ * Coalescing, with the predecessor first:
+ *  12  Same kind: merge.  Sizes add, needzero ORs, unusedsince stays.
+ *  13  Two scavenged spans meet on a granule, or the heap is broken.
+ *  14  Different kinds: realign.  The boundary moves into the scavenged span, to a granule.
+ *  15  An unscavenged span that now holds more huge pages than its parts: hugepage().
+ * Scavenging:
+ *  16  unused() on exactly pb(s), heap_released rises, the span changes trees.
+ *  17  By age: all spans that have been free for longer.  By amount: largest first.
+ *
+ * Invariants, verified from scratch by span_heap_recount():
+ *  I1  heap_released is the sum of released(s).
+ *  I2  heap_idle is the sum of the spans that are not allocated; sys = inuse + idle.
+ *  I3  No two adjacent free spans are of the same kind.
+ *  I4  The boundary of free neighbours of different kinds lies on a granule.
+ *  I5  A scavenged span has a non-empty pb.
+ *  I6  A free span is in the size tree that its mark names, any other span in none.
+ *  I7  The address lookup finds every span by its first and by its last page.
+ *  I8  Spans tile the grown part of the arena.
+ */
+#include <linux/bug.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/limits.h>
+#include <linux/log2.h>
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/rbtree.h>
+#include <linux/rbtree_augmented.h>
+#include <linux/string.h>
+#include <linux/types.h>
+
+#include "span_heap.h"
+
+static inline u64 span_end(const struct span *s)
+{
+	return s->base + s->npages;
+}
+
+/* pb(s), in span pages: [*start, return value); empty if that is not above *start. */
+static u64 span_pb(const struct span *s, u64 *start)
+{
+	const struct span_heap_config *cfg = &s->heap->cfg;
+	u64 granule;
+
+	*start = s->base;
+	if (cfg->page_shift >= cfg->granule_shift)
+		return span_end(s);
+	granule = 1ULL << (cfg->granule_shift - cfg->page_shift);
+	*start = round_up(s->base, granule);
+	return round_down(span_end(s), granule);
+}
+
+/* Bytes of pb(s). */
+static u64 span_pb_bytes(const struct span *s)
+{
+	u64 start, end;
+
+	end = span_pb(s, &start);
+	return end > start ? (end - start) << s->heap->cfg.page_shift : 0;
+}
+
+static u64 span_released(const struct span *s)
+{
+	return s->scavenged ? span_pb_bytes(s) : 0;
+}
+
+/* Does a boundary, in span pages, lie on a granule? */
+static bool on_granule(const struct span_heap *heap, u64 boundary)
+{
+	return IS_ALIGNED(boundary << heap->cfg.page_shift, 1ULL << heap->cfg.granule_shift);
+}
+
+/* Number of whole, aligned huge pages in a span. */
+static u64 span_hugepages(const struct span *s)
+{
+	const struct span_heap_config *cfg = &s->heap->cfg;
+	u64 huge = 1ULL << (cfg->huge_shift - cfg->page_shift);
+	u64 start = round_up(s->base, huge), end = round_down(span_end(s), huge);
+
+	return end > start ? (end - start) >> (cfg->huge_shift - cfg->page_shift) : 0;
+}
+
+static bool span_is_free(const struct span *s)
+{
+	return s && s->state == SPAN_FREE;
+}
+
+/*
+ * Aligned requests, and first fit
+ *
+ * For an alignment of 2^k pages let cap_k(s) be what a span can give from the first
+ * aligned page on.  A request for n pages is served by a span with cap_k(s) >= n, and the
+ * best of them is the leftmost one in a tree: in the size tree for best fit, in the tree
+ * of all spans for first fit.  So that tree is augmented with the maximum of cap_k over
+ * each subtree, and one descent finds the span.
+ *
+ * A heap keeps the maxima for the alignments that it was asked for, up to
+ * SPAN_HEAP_SLOTS of them (first fit: half as many, as free and scavenged spans share a
+ * tree; k = 0 is one of them).  A new one takes the slot that was used the longest ago,
+ * which costs one pass over the tree.  A best-fit heap that never sees an aligned request
+ * pays nothing.
+ *
+ * Capacities saturate at U32_MAX; a request is for less (SPAN_HEAP_MAX_PAGES).
+ */
+
+static bool heap_first_fit(const struct span_heap *heap)
+{
+	return heap->cfg.fit == SPAN_FIT_FIRST;
+}
+
+static u32 span_cap(const struct span *s, unsigned int slot)
+{
+	const struct span_heap *heap = s->heap;
+	u64 start;
+
+	if (s->state != SPAN_FREE || (heap_first_fit(heap) && s->scavenged != (slot & 1)))
+		return 0;
+	start = round_up(s->base, 1ULL << heap->slots[slot].order);
+	return start < span_end(s) ? min_t(u64, span_end(s) - start, U32_MAX) : 0;
+}
+
+/* Recomputes a node's maxima; tells whether they were right, for whoever asks to stop there. */
+static bool caps_compute(struct span *s, const struct span *left, const struct span *right,
+			 bool exit)
+{
+	bool same = true;
+	unsigned int i;
+
+	for (i = 0; i < SPAN_HEAP_SLOTS; i++) {
+		u32 cap;
+
+		if (!s->heap->slots[i].active)
+			continue;
+		cap = span_cap(s, i);
+		if (left)
+			cap = max(cap, left->caps.cap[i]);
+		if (right)
+			cap = max(cap, right->caps.cap[i]);
+		same = same && s->caps.cap[i] == cap;
+		s->caps.cap[i] = cap;
+	}
+	return exit && same;
+}
+
+static inline bool addr_caps_compute(struct span *s, bool exit)
+{
+	return caps_compute(s, rb_entry_safe(s->addr.rb_left, struct span, addr),
+			    rb_entry_safe(s->addr.rb_right, struct span, addr), exit);
+}
+
+static inline bool fit_caps_compute(struct span *s, bool exit)
+{
+	return caps_compute(s, rb_entry_safe(s->fit.rb_left, struct span, fit),
+			    rb_entry_safe(s->fit.rb_right, struct span, fit), exit);
+}
+
+RB_DECLARE_CALLBACKS(static, addr_caps, struct span, addr, caps, addr_caps_compute)
+RB_DECLARE_CALLBACKS(static, fit_caps, struct span, fit, caps, fit_caps_compute)
+
+/*
+ * A span in the tree of all spans changed its size, state or kind.  To be called before
+ * the tree changes: rotations count on the maxima being right.  A span that is not free
+ * has no capacity, so its size does not matter.
+ */
+static void addr_caps_update(struct span_heap *heap, struct span *s)
+{
+	if (heap_first_fit(heap))
+		addr_caps_propagate(&s->addr, NULL);
+}
+
+static void caps_rebuild(struct span_heap *heap)
+{
+	struct rb_node *node;
+	int kind;
+
+	if (heap_first_fit(heap)) {
+		for (node = rb_first_postorder(&heap->addr); node; node = rb_next_postorder(node))
+			addr_caps_compute(rb_entry(node, struct span, addr), false);
+		return;
+	}
+	for (kind = 0; kind < 2; kind++)
+		for (node = rb_first_postorder(&heap->fit[kind]); node;
+		     node = rb_next_postorder(node))
+			fit_caps_compute(rb_entry(node, struct span, fit), false);
+}
+
+/* The slot that indexes alignments of 1 << order pages; first fit: the first of two. */
+static unsigned int caps_slot(struct span_heap *heap, u8 order)
+{
+	unsigned int step = heap_first_fit(heap) ? 2 : 1;
+	/* First fit cannot do without order 0, which sits in the first pair. */
+	unsigned int i, victim = heap_first_fit(heap) && order ? step : 0;
+
+	heap->stamp++;
+	for (i = 0; i < SPAN_HEAP_SLOTS; i += step) {
+		if (heap->slots[i].active && heap->slots[i].order == order) {
+			heap->slots[i].stamp = heap->stamp;
+			return i;
+		}
+	}
+	for (i = victim; i < SPAN_HEAP_SLOTS; i += step)
+		if (heap->slots[i].stamp < heap->slots[victim].stamp)
+			victim = i;
+	for (i = victim; i < victim + step; i++) {
+		heap->slots[i].active = true;
+		heap->slots[i].order = order;
+		heap->slots[i].stamp = heap->stamp;
+	}
+	heap->indexed = true;
+	caps_rebuild(heap);
+	return victim;
+}
+
+static struct span *addr_leftmost(const struct span_heap *heap, unsigned int slot, u32 npages)
+{
+	struct rb_node *node = heap->addr.rb_node;
+
+	while (node) {
+		struct span *s = rb_entry(node, struct span, addr);
+		struct span *left = rb_entry_safe(node->rb_left, struct span, addr);
+
+		if (s->caps.cap[slot] < npages)
+			return NULL;
+		if (left && left->caps.cap[slot] >= npages)
+			node = node->rb_left;
+		else if (span_cap(s, slot) >= npages)
+			return s;
+		else
+			node = node->rb_right;
+	}
+	return NULL;
+}
+
+static struct span *fit_leftmost(const struct span_heap *heap, int kind, unsigned int slot,
+				 u32 npages)
+{
+	struct rb_node *node = heap->fit[kind].rb_node;
+
+	while (node) {
+		struct span *s = rb_entry(node, struct span, fit);
+		struct span *left = rb_entry_safe(node->rb_left, struct span, fit);
+
+		if (s->caps.cap[slot] < npages)
+			return NULL;
+		if (left && left->caps.cap[slot] >= npages)
+			node = node->rb_left;
+		else if (span_cap(s, slot) >= npages)
+			return s;
+		else
+			node = node->rb_right;
+	}
+	return NULL;
+}
+
+/* The trees */
+
+static bool addr_less(const struct span *a, const struct span *b)
+{
+	return a->base < b->base;
+}
+
+static bool fit_less(const struct span *a, const struct span *b)
+{
+	return a->npages != b->npages ? a->npages < b->npages : a->base < b->base;
+}
+
+static bool age_less(const struct span *a, const struct span *b)
+{
+	return a->unusedsince != b->unusedsince ? a->unusedsince < b->unusedsince :
+						  a->base < b->base;
+}
+
+static void addr_insert(struct span_heap *heap, struct span *s)
+{
+	struct rb_node **link = &heap->addr.rb_node, *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = addr_less(s, rb_entry(parent, struct span, addr)) ? &parent->rb_left :
+									   &parent->rb_right;
+	}
+	rb_link_node(&s->addr, parent, link);
+	if (!heap_first_fit(heap)) {
+		rb_insert_color(&s->addr, &heap->addr);
+		return;
+	}
+	addr_caps_compute(s, false);
+	addr_caps_propagate(parent, NULL);
+	rb_insert_augmented(&s->addr, &heap->addr, &addr_caps);
+}
+
+static void addr_erase(struct span_heap *heap, struct span *s)
+{
+	if (heap_first_fit(heap))
+		rb_erase_augmented(&s->addr, &heap->addr, &addr_caps);
+	else
+		rb_erase(&s->addr, &heap->addr);
+}
+
+static struct span *addr_prev(const struct span *s)
+{
+	return rb_entry_safe(rb_prev(&s->addr), struct span, addr);
+}
+
+static struct span *addr_next(const struct span *s)
+{
+	return rb_entry_safe(rb_next(&s->addr), struct span, addr);
+}
+
+static void fit_insert(struct span_heap *heap, struct span *s)
+{
+	struct rb_root *root = &heap->fit[s->scavenged];
+	struct rb_node **link = &root->rb_node, *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = fit_less(s, rb_entry(parent, struct span, fit)) ? &parent->rb_left :
+									 &parent->rb_right;
+	}
+	rb_link_node(&s->fit, parent, link);
+	if (heap_first_fit(heap) || !heap->indexed) {
+		rb_insert_color(&s->fit, root);
+		return;
+	}
+	fit_caps_compute(s, false);
+	fit_caps_propagate(parent, NULL);
+	rb_insert_augmented(&s->fit, root, &fit_caps);
+}
+
+static void fit_erase(struct span_heap *heap, struct span *s)
+{
+	struct rb_root *root = &heap->fit[s->scavenged];
+
+	if (heap_first_fit(heap) || !heap->indexed)
+		rb_erase(&s->fit, root);
+	else
+		rb_erase_augmented(&s->fit, root, &fit_caps);
+}
+
+static void age_insert(struct span_heap *heap, struct span *s)
+{
+	struct rb_node **link = &heap->age.rb_node, *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = age_less(s, rb_entry(parent, struct span, age)) ? &parent->rb_left :
+									 &parent->rb_right;
+	}
+	rb_link_node(&s->age, parent, link);
+	rb_insert_color(&s->age, &heap->age);
+}
+
+/* Puts a span that is complete but for this into the trees of its kind (I6). */
+static void free_insert(struct span_heap *heap, struct span *s)
+{
+	s->state = SPAN_FREE;
+	fit_insert(heap, s);
+	if (s->scavenged) {
+		heap->stats.spans_scavenged++;
+	} else {
+		age_insert(heap, s);
+		heap->stats.spans_free++;
+	}
+	addr_caps_update(heap, s);
+}
+
+/* Takes a free span out of the trees of its kind, before anything about it changes. */
+static void free_erase(struct span_heap *heap, struct span *s)
+{
+	fit_erase(heap, s);
+	if (s->scavenged) {
+		heap->stats.spans_scavenged--;
+	} else {
+		rb_erase(&s->age, &heap->age);
+		heap->stats.spans_free--;
+	}
+}
+
+/* Spares */
+
+/**
+ * span_heap_add_spare() - give the heap a struct span for later
+ * @heap: the heap
+ * @s: memory for a span; the heap owns it until span_heap_take_spare() or
+ *	span_heap_destroy()
+ *
+ * Context: heap lock.
+ */
+void span_heap_add_spare(struct span_heap *heap, struct span *s)
+{
+	s->next_spare = heap->spares;
+	heap->spares = s;
+	heap->nr_spares++;
+}
+
+/**
+ * span_heap_take_spare() - take an unused struct span from the heap
+ * @heap: the heap
+ *
+ * Context: heap lock.
+ * Return: a span that belongs to the caller now, or NULL if there is none.
+ */
+struct span *span_heap_take_spare(struct span_heap *heap)
+{
+	struct span *s = heap->spares;
+
+	if (s) {
+		heap->spares = s->next_spare;
+		heap->nr_spares--;
+	}
+	return s;
+}
+
+/* A new span.  The caller has made sure that there is a spare. */
+static struct span *span_new(struct span_heap *heap, u64 base, u64 npages)
+{
+	struct span *s = span_heap_take_spare(heap);
+
+	memset(s, 0, sizeof(*s));
+	s->heap = heap;
+	s->base = base;
+	s->npages = npages;
+	s->state = SPAN_TRANSIT;
+	return s;
+}
+
+/* Coalescing */
+
+/* Rule 13: scavenged spans meet on a granule. */
+static bool may_merge(const struct span_heap *heap, const struct span *a, const struct span *b)
+{
+	return !a->scavenged || on_granule(heap, max(a->base, b->base));
+}
+
+/* Rule 12: @s takes up its free neighbour @other, which is of the same kind. */
+static void span_merge(struct span_heap *heap, struct span *s, struct span *other)
+{
+	if (!may_merge(heap, s, other)) {
+		WARN_ONCE(1, "pagearena: scavenged spans meet inside a granule\n");
+		heap->broken = true;
+		return;
+	}
+	free_erase(heap, other);
+	addr_erase(heap, other);
+	s->base = min(s->base, other->base);
+	s->npages += other->npages;
+	s->needzero |= other->needzero;
+	span_heap_add_spare(heap, other);
+}
+
+/*
+ * Rule 14: moves the boundary between @a and @b, neighbours of different kinds, into the
+ * scavenged one, to the next granule.  What lies between cannot have been released, so
+ * heap_released stays; a scavenged span has a granule of its own (I5), so it stays too.
+ * @other is the one of the two that is in the trees.
+ */
+static void span_realign(struct span_heap *heap, struct span *a, struct span *b,
+			 struct span *other)
+{
+	u64 boundary = b->base, end = span_end(b), granule;
+
+	if (on_granule(heap, boundary))
+		return;
+	granule = 1ULL << (heap->cfg.granule_shift - heap->cfg.page_shift);
+	boundary = a->scavenged ? round_down(boundary, granule) : round_up(boundary, granule);
+
+	free_erase(heap, other);
+	a->npages = boundary - a->base;
+	b->base = boundary;
+	b->npages = end - boundary;
+	free_insert(heap, other);
+}
+
+/*
+ * Coalesces @s, which is about to become free and is in no tree but that of all spans,
+ * with its free neighbours.  The caller inserts it afterwards.
+ */
+static void span_coalesce(struct span_heap *heap, struct span *s)
+{
+	struct span *before = addr_prev(s), *after = addr_next(s);
+	u64 parts = span_hugepages(s);
+
+	if (span_is_free(before)) {
+		if (before->scavenged == s->scavenged) {
+			parts += span_hugepages(before);
+			span_merge(heap, s, before);
+		} else {
+			span_realign(heap, before, s, before);
+		}
+	}
+	if (span_is_free(after)) {
+		if (after->scavenged == s->scavenged) {
+			parts += span_hugepages(after);
+			span_merge(heap, s, after);
+		} else {
+			span_realign(heap, s, after, after);
+		}
+	}
+	/* Rule 15 */
+	if (!s->scavenged && span_hugepages(s) > parts && heap->ops->hugepage)
+		heap->ops->hugepage(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
+}
+
+/* Choosing */
+
+static struct span *best_fit(const struct span_heap *heap, int kind, u64 npages)
+{
+	struct rb_node *node = heap->fit[kind].rb_node;
+	struct span *best = NULL;
+
+	while (node) {
+		struct span *s = rb_entry(node, struct span, fit);
+
+		if (s->npages >= npages) {
+			best = s;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return best;
+}
+
+/* Rules 1 to 3, without growing. */
+static struct span *heap_choose(struct span_heap *heap, u64 npages, u64 align)
+{
+	struct span *s = NULL;
+	unsigned int slot = 0;
+	int kind;
+
+	if (heap_first_fit(heap) || align > 1)
+		slot = caps_slot(heap, ilog2(align));
+	for (kind = 0; kind < 2 && !s; kind++) {
+		if (heap_first_fit(heap))
+			s = addr_leftmost(heap, slot + kind, npages);
+		else if (align > 1)
+			s = fit_leftmost(heap, kind, slot, npages);
+		else
+			s = best_fit(heap, kind, npages);
+	}
+	return s;
+}
+
+/* Rule 9: grows by the fewest growth units with which the request fits. */
+static int heap_grow(struct span_heap *heap, u64 npages, u64 align)
+{
+	u64 sys = heap->stats.heap_sys >> heap->cfg.page_shift;
+	u64 size = heap->cfg.size >> heap->cfg.page_shift;
+	u64 unit = heap->cfg.growth >> heap->cfg.page_shift;
+	struct span *s = rb_entry_safe(rb_last(&heap->addr), struct span, addr);
+	u64 start = span_is_free(s) && s->scavenged ? s->base : sys;
+	u64 end = round_up(start, align) + npages, bytes;
+
+	if (end > size)
+		return -ENOMEM;
+	s = span_new(heap, sys, min((end - sys + unit - 1) / unit * unit, size - sys));
+	s->scavenged = 1;
+	addr_insert(heap, s);
+
+	bytes = span_bytes(s, heap);
+	heap->stats.heap_sys += bytes;
+	heap->stats.heap_idle += bytes;
+	heap->stats.heap_released += bytes;
+	heap->stats.nr_grow++;
+	if (heap->ops->map)
+		heap->ops->map(heap->ctx, span_offset(s, heap), bytes);
+	span_coalesce(heap, s);
+	free_insert(heap, s);
+	return 0;
+}
+
+/*
+ * Rules 5 and 6: cuts [base, base + npages) off one end of @s, which is in no size tree
+ * and not free any more, and puts it back.  @scavenged tells whether @s was.
+ */
+static void span_cut(struct span_heap *heap, struct span *s, u64 base, u64 npages, bool scavenged)
+{
+	struct span *t = span_new(heap, base, npages);
+
+	if (base == s->base)
+		s->base += npages;
+	s->npages -= npages;
+	t->needzero = s->needzero;
+	t->unusedsince = s->unusedsince;
+	t->scavenged = scavenged && span_pb_bytes(t);
+	heap->stats.heap_released += span_released(t);
+	addr_insert(heap, t);
+	span_coalesce(heap, t);
+	free_insert(heap, t);
+}
+
+/**
+ * span_heap_alloc() - allocate a span
+ * @heap: the heap
+ * @npages: span pages, 1 to %SPAN_HEAP_MAX_PAGES
+ * @align: the span shall begin at a multiple of so many span pages; a power of two, or 0
+ *	for any
+ * @res: set to the span; its needzero tells whether it may hold something
+ * @was_scavenged: set to whether it comes from scavenged memory; may be NULL
+ *
+ * Takes O(log n) for n spans, see "Aligned requests" above for the one exception.
+ *
+ * Context: heap lock; atomic.
+ * Return: 0; -EINVAL; -ENOMEM if neither the heap nor the rest of the arena has room, or
+ * if there are fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN if the heap is broken.  On
+ * error nothing has changed.
+ */
+int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span **res,
+		    bool *was_scavenged)
+{
+	u64 start, bytes;
+	struct span *s;
+	bool scavenged;
+	int err;
+
+	if (!align)
+		align = 1;
+	if (!npages || npages > SPAN_HEAP_MAX_PAGES || !is_power_of_2(align))
+		return -EINVAL;
+	if (heap->broken)
+		return -EUCLEAN;
+	if (heap->nr_spares < SPAN_HEAP_SPARES)
+		return -ENOMEM;
+
+	s = heap_choose(heap, npages, align);
+	if (!s) {
+		err = heap_grow(heap, npages, align);
+		if (err)
+			return err;
+		s = heap_choose(heap, npages, align);
+		if (WARN_ON_ONCE(!s))
+			return -EUCLEAN;
+	}
+
+	/* Rule 4 */
+	free_erase(heap, s);
+	heap->stats.heap_released -= span_released(s);
+	scavenged = s->scavenged;
+	s->scavenged = 0;
+	s->state = SPAN_INUSE;
+	addr_caps_update(heap, s);
+
+	start = round_up(s->base, align);
+	if (start > s->base)
+		span_cut(heap, s, s->base, start - s->base, scavenged);
+	if (s->npages > npages)
+		span_cut(heap, s, s->base + npages, s->npages - npages, scavenged);
+
+	bytes = span_bytes(s, heap);
+	/* Rule 7.  What fault() took away in a debug heap is Reserved and is mapped first. */
+	if (scavenged && heap->cfg.debug && heap->ops->map)
+		heap->ops->map(heap->ctx, span_offset(s, heap), bytes);
+	if (scavenged && heap->ops->used)
+		heap->ops->used(heap->ctx, span_offset(s, heap), bytes);
+
+	/* Rule 8 */
+	s->unusedsince = 0;
+	heap->stats.heap_idle -= bytes;
+	heap->stats.heap_inuse += bytes;
+	heap->stats.inuse_peak = max(heap->stats.inuse_peak, heap->stats.heap_inuse);
+	heap->stats.spans_inuse++;
+	heap->stats.nr_alloc++;
+
+	*res = s;
+	if (was_scavenged)
+		*was_scavenged = scavenged;
+	return 0;
+}
+
+/* Freeing and scavenging */
+
+/* Two frees that overlapped in time can leave a granule that neither of them released. */
+static bool torn_granule(const struct span_heap *heap, const struct span *s)
+{
+	const struct span *before = addr_prev(s), *after = addr_next(s);
+
+	return (span_is_free(before) && before->scavenged && !on_granule(heap, s->base)) ||
+	       (span_is_free(after) && after->scavenged && !on_granule(heap, after->base));
+}
+
+/* Takes a span that is in no size tree through unused() or fault() and puts it back. */
+static s64 span_release(struct span_heap *heap, struct span *s,
+			int (*op)(void *ctx, u64 offset, u64 len))
+{
+	u64 bytes = span_pb_bytes(s), start;
+	int err = 0;
+
+	s->state = SPAN_TRANSIT;
+	heap->stats.spans_transit++;
+	addr_caps_update(heap, s);
+	span_pb(s, &start);
+	if (op)
+		err = op(heap->ctx, start << heap->cfg.page_shift, bytes);
+	heap->stats.spans_transit--;
+
+	/*
+	 * The lock may have been dropped, and neighbours may have come and gone.  If one of
+	 * them is scavenged now and the boundary is inside a granule, that granule may be
+	 * backed.  Then the span goes back as unscavenged, and realigning gives it the granule.
+	 */
+	if (err || torn_granule(heap, s))
+		bytes = 0;
+	s->scavenged = bytes != 0;
+	heap->stats.heap_released += bytes;
+	span_coalesce(heap, s);
+	free_insert(heap, s);
+	return err ? err : bytes;
+}
+
+/**
+ * span_heap_lookup() - find the allocated span that begins at a page (rule 10)
+ * @heap: the heap
+ * @base: first span page
+ * @npages: its size, checked; 0: not checked
+ * @res: set to the span
+ *
+ * Context: heap lock; atomic.
+ * Return: 0; -ENOENT if no allocated span begins at @base; -EINVAL if it is not @npages
+ * long; -EUCLEAN if the heap is broken.
+ */
+int span_heap_lookup(struct span_heap *heap, u64 base, u64 npages, struct span **res)
+{
+	struct span *s = span_heap_find(heap, base);
+
+	if (heap->broken)
+		return -EUCLEAN;
+	if (!s || s->base != base || s->state != SPAN_INUSE)
+		return -ENOENT;
+	if (npages && s->npages != npages)
+		return -EINVAL;
+	*res = s;
+	return 0;
+}
+
+/**
+ * span_heap_free() - free a span
+ * @heap: the heap
+ * @base: first span page of an allocated span
+ * @npages: its size, checked; 0: not checked
+ * @now: the time; shall not decrease from call to call
+ *
+ * Context: heap lock; in a debug heap &span_heap_ops.fault may drop it.
+ * Return: as span_heap_lookup().  On error nothing has changed.
+ */
+int span_heap_free(struct span_heap *heap, u64 base, u64 npages, u64 now)
+{
+	struct span *s;
+	u64 bytes;
+	int err;
+
+	/* Rule 10 */
+	err = span_heap_lookup(heap, base, npages, &s);
+	if (err)
+		return err;
+
+	/* Rule 11 */
+	bytes = span_bytes(s, heap);
+	heap->stats.heap_inuse -= bytes;
+	heap->stats.heap_idle += bytes;
+	heap->stats.spans_inuse--;
+	heap->stats.nr_free++;
+	s->needzero = 1;
+	s->unusedsince = now;
+	if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(s)) {
+		span_release(heap, s, heap->ops->fault);
+		return 0;
+	}
+	span_coalesce(heap, s);
+	free_insert(heap, s);
+	return 0;
+}
+
+/**
+ * span_heap_scavenge() - release a free span (rule 16)
+ * @heap: the heap
+ * @s: a span
+ *
+ * Context: heap lock; &span_heap_ops.unused may drop it.  @s may be gone afterwards.
+ * Return: bytes released; 0 if there is nothing to release or the span is not free and
+ * unscavenged; the error of &span_heap_ops.unused, then the span is as it was; -EUCLEAN.
+ */
+s64 span_heap_scavenge(struct span_heap *heap, struct span *s)
+{
+	s64 released;
+
+	if (heap->broken)
+		return -EUCLEAN;
+	if (!span_is_free(s) || s->scavenged || !span_pb_bytes(s))
+		return 0;
+	free_erase(heap, s);
+	released = span_release(heap, s, heap->ops->unused);
+	if (released > 0)
+		heap->stats.nr_scavenge++;
+	return released;
+}
+
+/* The last span in the unscavenged size tree that comes before (npages, base). */
+static struct span *fit_before(const struct span_heap *heap, u64 npages, u64 base)
+{
+	struct rb_node *node = heap->fit[0].rb_node;
+	struct span *last = NULL;
+
+	while (node) {
+		struct span *s = rb_entry(node, struct span, fit);
+
+		if (s->npages < npages || (s->npages == npages && s->base < base)) {
+			last = s;
+			node = node->rb_right;
+		} else {
+			node = node->rb_left;
+		}
+	}
+	return last;
+}
+
+/**
+ * span_heap_scavenge_bytes() - release free spans, the largest first (rule 17)
+ * @heap: the heap
+ * @bytes: stop when so much has been released
+ * @stop: called before each span with the ctx of span_heap_init(); true ends the work; may
+ *	be NULL
+ *
+ * Spans go whole, so more may be released.  Spans that unused() refuses are passed over.
+ *
+ * Context: heap lock; &span_heap_ops.unused may drop it.
+ * Return: bytes released.
+ */
+u64 span_heap_scavenge_bytes(struct span_heap *heap, u64 bytes, bool (*stop)(void *ctx))
+{
+	u64 npages = U64_MAX, base = U64_MAX, released = 0;
+
+	while (released < bytes && !(stop && stop(heap->ctx))) {
+		struct span *s = fit_before(heap, npages, base);
+		s64 ret;
+
+		/* What is smaller than a granule has nothing to release. */
+		if (!s || span_bytes(s, heap) >> heap->cfg.granule_shift == 0)
+			break;
+		npages = s->npages;
+		base = s->base;
+		ret = span_heap_scavenge(heap, s);
+		if (ret > 0)
+			released += ret;
+	}
+	return released;
+}
+
+/* The first span in the tree of ages that comes after (since, base). */
+static struct span *age_after(const struct span_heap *heap, u64 since, u64 base)
+{
+	struct rb_node *node = heap->age.rb_node;
+	struct span *first = NULL;
+
+	while (node) {
+		struct span *s = rb_entry(node, struct span, age);
+
+		if (s->unusedsince > since || (s->unusedsince == since && s->base > base)) {
+			first = s;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return first;
+}
+
+/**
+ * span_heap_scavenge_age() - release spans that have been free for long (rule 17)
+ * @heap: the heap
+ * @now: the time, as for span_heap_free()
+ * @limit: release spans with now - unusedsince > limit
+ * @bytes: stop when so much has been released; U64_MAX: go on to the end
+ * @stop: as for span_heap_scavenge_bytes()
+ *
+ * The oldest go first, of those of one age the lowest base.
+ *
+ * Context: heap lock; &span_heap_ops.unused may drop it.
+ * Return: bytes released.
+ */
+u64 span_heap_scavenge_age(struct span_heap *heap, u64 now, u64 limit, u64 bytes,
+			   bool (*stop)(void *ctx))
+{
+	struct span *s = rb_entry_safe(rb_first(&heap->age), struct span, age);
+	u64 released = 0;
+
+	while (s && released < bytes && !(stop && stop(heap->ctx))) {
+		u64 since = s->unusedsince, base = s->base;
+		s64 ret;
+
+		if (now <= since || now - since <= limit)
+			break;
+		ret = span_heap_scavenge(heap, s);
+		if (ret > 0)
+			released += ret;
+		s = age_after(heap, since, base);
+	}
+	return released;
+}
+
+/**
+ * span_heap_unscavenge() - count part of the free memory as backed again
+ * @heap: the heap
+ * @base: first span page, on a granule
+ * @npages: number of span pages, whole granules, all inside what the heap has grown to
+ * @now: becomes the unusedsince of what changes
+ *
+ * For a caller that backs a whole huge page although a part of it is scavenged.  The
+ * scavenged spans of the range are cut at its ends and change trees, as if that part had
+ * been allocated (rules 4 to 7) and freed at once; needzero stays.
+ *
+ * Context: heap lock; atomic.
+ * Return: 0; -ENOMEM with fewer than %SPAN_HEAP_SPARES spares; -EINVAL; -EUCLEAN.  On
+ * error nothing has changed.
+ */
+int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
+{
+	u64 end = base + npages, next;
+	struct span *s;
+
+	if (heap->broken)
+		return -EUCLEAN;
+	if (!npages || end < base || end > heap->stats.heap_sys >> heap->cfg.page_shift ||
+	    !on_granule(heap, base) || !on_granule(heap, end))
+		return -EINVAL;
+	if (heap->nr_spares < SPAN_HEAP_SPARES)
+		return -ENOMEM;
+
+	for (s = span_heap_find(heap, base); s && s->base < end; s = span_heap_find(heap, next)) {
+		next = span_end(s);
+		if (!span_is_free(s) || !s->scavenged)
+			continue;
+		free_erase(heap, s);
+		heap->stats.heap_released -= span_released(s);
+		s->scavenged = 0;
+		s->state = SPAN_TRANSIT;
+		addr_caps_update(heap, s);
+		if (s->base < base)
+			span_cut(heap, s, s->base, base - s->base, true);
+		if (span_end(s) > end)
+			span_cut(heap, s, end, span_end(s) - end, true);
+		if (heap->cfg.debug && heap->ops->map)
+			heap->ops->map(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
+		if (heap->ops->used)
+			heap->ops->used(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
+		s->unusedsince = now;
+		span_coalesce(heap, s);
+		free_insert(heap, s);
+	}
+	return 0;
+}
+
+/* Looking */
+
+/**
+ * span_heap_find() - the span that holds a span page
+ * @heap: the heap
+ * @page: span page
+ *
+ * Context: heap lock.
+ * Return: the span, in whatever state; NULL beyond what the heap has grown to.
+ */
+struct span *span_heap_find(struct span_heap *heap, u64 page)
+{
+	struct rb_node *node = heap->addr.rb_node;
+
+	while (node) {
+		struct span *s = rb_entry(node, struct span, addr);
+
+		if (page < s->base)
+			node = node->rb_left;
+		else if (page >= span_end(s))
+			node = node->rb_right;
+		else
+			return s;
+	}
+	return NULL;
+}
+
+/**
+ * span_heap_first() - the span with the lowest base
+ * @heap: the heap
+ *
+ * Context: heap lock.
+ * Return: the span, or NULL if the heap is empty.
+ */
+struct span *span_heap_first(struct span_heap *heap)
+{
+	return rb_entry_safe(rb_first(&heap->addr), struct span, addr);
+}
+
+/**
+ * span_heap_next() - the span behind a span
+ * @s: a span
+ *
+ * Context: heap lock.
+ * Return: the span, or NULL at the end of the heap.
+ */
+struct span *span_heap_next(struct span *s)
+{
+	return addr_next(s);
+}
+
+/* Recounting */
+
+/* I6 for one of the size trees, and that it is in order and its maxima are right. */
+static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
+{
+	struct span *last = NULL, *s;
+	struct rb_node *node;
+
+	for (node = rb_first(&heap->fit[kind]); node; node = rb_next(node)) {
+		s = rb_entry(node, struct span, fit);
+		if (s->state != SPAN_FREE || s->scavenged != kind)
+			return "I6: a size tree holds a span of another kind";
+		if (last && !fit_less(last, s))
+			return "rule 1: a size tree is out of order";
+		if (!heap_first_fit(heap) && heap->indexed && !fit_caps_compute(s, true))
+			return "rule 3: a capacity in a size tree is wrong";
+		last = s;
+		(*count)++;
+	}
+	return NULL;
+}
+
+static const char *recount_age(struct span_heap *heap, u64 *count)
+{
+	struct span *last = NULL, *s;
+	struct rb_node *node;
+
+	for (node = rb_first(&heap->age); node; node = rb_next(node)) {
+		s = rb_entry(node, struct span, age);
+		if (s->state != SPAN_FREE || s->scavenged)
+			return "I6: the tree of ages holds a span of another kind";
+		if (last && !age_less(last, s))
+			return "rule 17: the tree of ages is out of order";
+		last = s;
+		(*count)++;
+	}
+	return NULL;
+}
+
+static const char *recount_span(struct span_heap *heap, struct span *s,
+				struct span_heap_stats *sum)
+{
+	const struct span *before = addr_prev(s);
+	u64 bytes = span_bytes(s, heap);
+
+	if (!s->npages || s->heap != heap)
+		return "I8: a span is empty or not of this heap";
+	if (s->base != (before ? span_end(before) : 0))
+		return "I8: spans overlap or leave a gap";
+	if (span_heap_find(heap, s->base) != s || span_heap_find(heap, span_end(s) - 1) != s)
+		return "I7: the lookup misses a span";
+	if (heap_first_fit(heap) && heap->indexed && !addr_caps_compute(s, true))
+		return "rule 3: a capacity in the tree of all spans is wrong";
+
+	sum->heap_sys += bytes;
+	sum->heap_released += span_released(s);
+	if (s->state == SPAN_INUSE) {
+		sum->heap_inuse += bytes;
+		sum->spans_inuse++;
+	} else {
+		sum->heap_idle += bytes;
+	}
+	if (s->state == SPAN_TRANSIT)
+		sum->spans_transit++;
+	if (s->state != SPAN_FREE)
+		return s->scavenged ? "I6: a span that is not free is scavenged" : NULL;
+
+	if (s->scavenged)
+		sum->spans_scavenged++;
+	else
+		sum->spans_free++;
+	if (s->scavenged && !span_pb_bytes(s))
+		return "I5: a scavenged span has nothing released";
+	if (span_is_free(before) && before->scavenged == s->scavenged)
+		return "I3: adjacent free spans of one kind";
+	if (span_is_free(before) && !on_granule(heap, s->base))
+		return "I4: free spans of different kinds meet inside a granule";
+	return NULL;
+}
+
+/**
+ * span_heap_recount() - verify every invariant from scratch
+ * @heap: the heap
+ * @what: set to what is wrong, as a constant string; may be NULL
+ *
+ * Takes O(n log n).
+ *
+ * Context: heap lock.
+ * Return: 0, or -EUCLEAN.
+ */
+int span_heap_recount(struct span_heap *heap, const char **what)
+{
+	struct span_heap_stats sum = {}, *stats = &heap->stats;
+	u64 fit[2] = {}, age = 0, spares = 0;
+	const char *bad = NULL;
+	struct span *s;
+
+	for (s = span_heap_first(heap); s && !bad; s = span_heap_next(s))
+		bad = recount_span(heap, s, &sum);
+	if (!bad)
+		bad = recount_fit(heap, 0, &fit[0]);
+	if (!bad)
+		bad = recount_fit(heap, 1, &fit[1]);
+	if (!bad)
+		bad = recount_age(heap, &age);
+	for (s = heap->spares; s; s = s->next_spare)
+		spares++;
+
+	if (bad)
+		;
+	else if (heap->broken)
+		bad = "rule 13: scavenged spans met inside a granule";
+	else if (sum.heap_released != stats->heap_released)
+		bad = "I1: heap_released";
+	else if (sum.heap_idle != stats->heap_idle || sum.heap_inuse != stats->heap_inuse ||
+		 sum.heap_sys != stats->heap_sys || sum.heap_released > sum.heap_idle)
+		bad = "I2: heap_sys, heap_inuse, heap_idle";
+	else if (fit[0] != sum.spans_free || fit[1] != sum.spans_scavenged || age != fit[0])
+		bad = "I6: a free span is missing from its tree";
+	else if (sum.spans_free != stats->spans_free || sum.spans_inuse != stats->spans_inuse ||
+		 sum.spans_scavenged != stats->spans_scavenged ||
+		 sum.spans_transit != stats->spans_transit || spares != heap->nr_spares)
+		bad = "numbers of spans";
+	if (what)
+		*what = bad;
+	return bad ? -EUCLEAN : 0;
+}
+
+/* Life */
+
+/**
+ * span_heap_init() - make an empty heap
+ * @heap: memory for it; zeroed here
+ * @cfg: geometry, copied
+ * @ops: how to reach pages; each may be NULL
+ * @ctx: given to @ops
+ *
+ * Context: any.
+ * Return: 0; -EINVAL for a geometry that breaks a rule of &struct span_heap_config.
+ */
+int span_heap_init(struct span_heap *heap, const struct span_heap_config *cfg,
+		   const struct span_heap_ops *ops, void *ctx)
+{
+	u8 shift = max(cfg->page_shift, cfg->granule_shift);
+	u64 unit;
+
+	if (cfg->page_shift > cfg->huge_shift || cfg->granule_shift > cfg->huge_shift ||
+	    cfg->huge_shift > 62 || cfg->fit > SPAN_FIT_FIRST)
+		return -EINVAL;
+	unit = 1ULL << shift;
+	if (!cfg->size || !IS_ALIGNED(cfg->size, unit) ||
+	    cfg->size >> cfg->page_shift >= 1ULL << SPAN_HEAP_MAX_SHIFT)
+		return -EINVAL;
+	if (!cfg->growth || !IS_ALIGNED(cfg->growth, unit) || cfg->growth > cfg->size)
+		return -EINVAL;
+
+	memset(heap, 0, sizeof(*heap));
+	heap->cfg = *cfg;
+	heap->ops = ops;
+	heap->ctx = ctx;
+	if (heap_first_fit(heap))
+		caps_slot(heap, 0);
+	return 0;
+}
+
+/**
+ * span_heap_destroy() - free every span and spare of a heap
+ * @heap: a heap that nobody else can reach any more
+ * @free_span: gets each struct span
+ *
+ * No operation of &struct span_heap_ops is called.
+ *
+ * Context: as @free_span; may be called without the heap lock.
+ */
+void span_heap_destroy(struct span_heap *heap, void (*free_span)(struct span *s))
+{
+	struct rb_node *node = rb_first_postorder(&heap->addr), *next;
+	struct span *s;
+
+	for (; node; node = next) {
+		next = rb_next_postorder(node);
+		free_span(rb_entry(node, struct span, addr));
+	}
+	heap->addr = RB_ROOT;
+	heap->fit[0] = RB_ROOT;
+	heap->fit[1] = RB_ROOT;
+	heap->age = RB_ROOT;
+	while ((s = span_heap_take_spare(heap)))
+		free_span(s);
+	memset(&heap->stats, 0, sizeof(heap->stats));
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Tracepoints: /sys/kernel/tracing/events/pagearena.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM pagearena
+
+#if !defined(PAGEARENA_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define PAGEARENA_TRACE_H
+
+#include <linux/tracepoint.h>
+
+TRACE_EVENT(pagearena_alloc,
+	TP_PROTO(u64 arena, u64 offset, u64 length, bool zero, bool backed),
+	TP_ARGS(arena, offset, length, zero, backed),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, offset)
+		__field(u64, length)
+		__field(bool, zero)
+		__field(bool, backed)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->offset = offset;
+		__entry->length = length;
+		__entry->zero = zero;
+		__entry->backed = backed;
+	),
+	TP_printk("arena=%llu offset=%#llx length=%llu zero=%d backed=%d", __entry->arena,
+		  __entry->offset, __entry->length, __entry->zero, __entry->backed)
+);
+
+TRACE_EVENT(pagearena_free,
+	TP_PROTO(u64 arena, u64 offset, u64 length),
+	TP_ARGS(arena, offset, length),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, offset)
+		__field(u64, length)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->offset = offset;
+		__entry->length = length;
+	),
+	TP_printk("arena=%llu offset=%#llx length=%llu", __entry->arena, __entry->offset,
+		  __entry->length)
+);
+
+TRACE_EVENT(pagearena_scavenge,
+	TP_PROTO(u64 arena, u64 offset, u64 length, u64 backed, int err),
+	TP_ARGS(arena, offset, length, backed, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, offset)
+		__field(u64, length)
+		__field(u64, backed)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->offset = offset;
+		__entry->length = length;
+		__entry->backed = backed;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu offset=%#llx length=%llu backed=%llu err=%d", __entry->arena,
+		  __entry->offset, __entry->length, __entry->backed, __entry->err)
+);
+
+TRACE_EVENT(pagearena_fault,
+	TP_PROTO(u64 arena, u64 page, bool huge, int err),
+	TP_ARGS(arena, page, huge, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, page)
+		__field(bool, huge)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->page = page;
+		__entry->huge = huge;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu page=%llu huge=%d err=%d", __entry->arena, __entry->page,
+		  __entry->huge, __entry->err)
+);
+
+/* result: PAGEARENA_PROMOTE_* */
+TRACE_EVENT(pagearena_promote,
+	TP_PROTO(u64 arena, u64 chunk, unsigned int copied, int result),
+	TP_ARGS(arena, chunk, copied, result),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, chunk)
+		__field(unsigned int, copied)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->chunk = chunk;
+		__entry->copied = copied;
+		__entry->result = result;
+	),
+	TP_printk("arena=%llu chunk=%llu copied=%u result=%d", __entry->arena, __entry->chunk,
+		  __entry->copied, __entry->result)
+);
+
+TRACE_EVENT(pagearena_demote,
+	TP_PROTO(u64 arena, u64 chunk, unsigned int copied, int err),
+	TP_ARGS(arena, chunk, copied, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, chunk)
+		__field(unsigned int, copied)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->chunk = chunk;
+		__entry->copied = copied;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu chunk=%llu copied=%u err=%d", __entry->arena, __entry->chunk,
+		  __entry->copied, __entry->err)
+);
+
+#endif /* PAGEARENA_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>

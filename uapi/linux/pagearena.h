@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: ((GPL-2.0-only WITH Linux-syscall-note) OR MIT) */
+/*
+ * pagearena: arenas of real pages, managed as a heap of spans by the kernel.
+ */
+#ifndef _UAPI_LINUX_PAGEARENA_H
+#define _UAPI_LINUX_PAGEARENA_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: Arenas
+ *
+ * Every open() of /dev/pagearena makes an arena of its own.  It lives until the
+ * last descriptor and the last mapping of it are gone; passing the descriptor
+ * shares it.  %PAGEARENA_IOC_SETUP gives the arena its size and its geometry,
+ * once.  The arena is an address range [0, arena_bytes) of *offsets*; mmap()
+ * of the descriptor (MAP_SHARED, no PROT_EXEC) shows any part of that range, and
+ * byte x of the arena is found at file offset x.
+ *
+ * A *span* is a run of span pages.  %PAGEARENA_IOC_ALLOC hands out spans of
+ * offsets and %PAGEARENA_IOC_FREE takes them back.  Memory is found behind an
+ * allocated span at its first touch.  Touching anything else raises SIGSEGV;
+ * touching an allocated span for which no memory can be had raises SIGBUS.  A
+ * page of a freed span that is still mapped stays readable until it is released
+ * (or taken away at once, in an arena set up with %PAGEARENA_SETUP_DEBUG).
+ */
+
+/**
+ * DOC: Structures and errors
+ *
+ * Every call takes a pointer to a structure that begins with its own size, as
+ * the caller knows it, and with flags.  The structures only ever grow at their
+ * end.  A kernel that knows a shorter structure takes a longer one as long as
+ * the tail that it does not know is zero; one that knows a longer structure
+ * takes the missing tail as zero.  Fields marked "must be 0" are checked.
+ *
+ * All calls return 0, or -1 with errno:
+ *
+ *  - ENOTTY: no such call
+ *  - E2BIG: the structure has a tail that this kernel does not know, not zero
+ *  - EINVAL: a size below the first published one, an unknown flag, padding that
+ *    is not zero, a length of 0, a misaligned value, a range beyond the arena
+ *  - EOPNOTSUPP: a known field with a value that this kernel does not support
+ *  - EOVERFLOW: offset + length is beyond 2^64
+ *  - EBADFD: the arena has not been set up yet
+ *  - EEXIST: the arena has been set up already
+ *  - ENOENT: no such span
+ *  - ENOMEM: no room in the arena, in its limit, or in the machine
+ *  - EBUSY: the memory is pinned by somebody else
+ *  - EFAULT: a bad pointer
+ *  - EINTR: a signal came; what was done so far stands, and is reported
+ *  - EUCLEAN: the heap found itself damaged (a bug); this arena is closed to
+ *    everything but FREE of the memory by close()
+ *
+ * A call that fails has changed nothing, unless its description says otherwise.
+ * Calls are atomic to each other and may be made from any thread.
+ */
+
+#define PAGEARENA_IOC_TYPE	0xF5
+
+/** define PAGEARENA_ABI_VERSION - version of this header: major << 16 | minor */
+#define PAGEARENA_ABI_VERSION	0x00000001
+
+#define PAGEARENA_IOC_INFO	_IO(PAGEARENA_IOC_TYPE, 0x80)
+#define PAGEARENA_IOC_SETUP	_IO(PAGEARENA_IOC_TYPE, 0x81)
+#define PAGEARENA_IOC_ALLOC	_IO(PAGEARENA_IOC_TYPE, 0x82)
+#define PAGEARENA_IOC_FREE	_IO(PAGEARENA_IOC_TYPE, 0x83)
+#define PAGEARENA_IOC_SCAVENGE	_IO(PAGEARENA_IOC_TYPE, 0x84)
+#define PAGEARENA_IOC_PROMOTE	_IO(PAGEARENA_IOC_TYPE, 0x85)
+#define PAGEARENA_IOC_STATS	_IO(PAGEARENA_IOC_TYPE, 0x86)
+#define PAGEARENA_IOC_SPANS	_IO(PAGEARENA_IOC_TYPE, 0x87)
+#define PAGEARENA_IOC_QUERY	_IO(PAGEARENA_IOC_TYPE, 0x88)
+
+/* Feature bits of &struct pagearena_info.features */
+#define PAGEARENA_FEATURE_HUGE		(1ULL << 0) /* huge folios can be mapped */
+#define PAGEARENA_FEATURE_MEMCG		(1ULL << 1) /* memory is charged to the creator */
+#define PAGEARENA_FEATURE_RECOUNT	(1ULL << 2) /* debugfs has a recount for every arena */
+
+/**
+ * struct pagearena_info - PAGEARENA_IOC_INFO: what this kernel offers
+ * @size: in: sizeof(struct pagearena_info)
+ * @flags: must be 0
+ * @abi_version: out: %PAGEARENA_ABI_VERSION of the module
+ * @page_size: out: bytes of an MMU page
+ * @features: out: PAGEARENA_FEATURE_*
+ * @huge_size: out: bytes of a chunk, the unit of huge backing
+ * @pmd_size: out: bytes that one PMD maps; huge memory is mapped by one entry
+ *	where it equals @huge_size
+ * @span_page_min: out: smallest span page that SETUP takes, in bytes
+ * @span_page_max: out: largest span page that SETUP takes, in bytes
+ * @arena_bytes_max: out: largest arena that SETUP takes, in bytes
+ * @span_pages_max: out: most span pages that one ALLOC can ask for
+ * @arena_id: out: number of this arena, unique while the module is loaded; it
+ *	names the arena's directory in debugfs
+ * @arena_bytes: out: as in &struct pagearena_setup; 0 before SETUP
+ * @span_page: out: as in &struct pagearena_setup; 0 before SETUP
+ * @granule: out: as in &struct pagearena_setup; 0 before SETUP
+ * @growth: out: as in &struct pagearena_setup; 0 before SETUP
+ * @limit: out: as in &struct pagearena_setup; 0 before SETUP
+ * @setup_flags: out: as in &struct pagearena_setup; 0 before SETUP
+ * @fit: out: as in &struct pagearena_setup; 0 before SETUP
+ * @huge: out: as in &struct pagearena_setup; 0 before SETUP
+ * @__pad: out: 0
+ *
+ * Works before SETUP as well as after it, and on a descriptor that was passed.
+ */
+struct pagearena_info {
+	__u32 size;
+	__u32 flags;
+	__u32 abi_version;
+	__u32 page_size;
+	__aligned_u64 features;
+	__aligned_u64 huge_size;
+	__aligned_u64 pmd_size;
+	__aligned_u64 span_page_min;
+	__aligned_u64 span_page_max;
+	__aligned_u64 arena_bytes_max;
+	__aligned_u64 span_pages_max;
+	__aligned_u64 arena_id;
+	__aligned_u64 arena_bytes;
+	__aligned_u64 span_page;
+	__aligned_u64 granule;
+	__aligned_u64 growth;
+	__aligned_u64 limit;
+	__u32 setup_flags;
+	__u32 fit;
+	__u32 huge;
+	__u32 __pad;
+};
+
+/* How ALLOC chooses among the spans that are large enough: &struct pagearena_setup.fit */
+#define PAGEARENA_FIT_BEST	0 /* the smallest; of these the lowest offset */
+#define PAGEARENA_FIT_FIRST	1 /* the lowest offset */
+
+/* When chunks are backed by huge folios: &struct pagearena_setup.huge */
+#define PAGEARENA_HUGE_AUTO	0 /* where no memory is backed that is not asked for */
+#define PAGEARENA_HUGE_NEVER	1 /* only by PROMOTE */
+#define PAGEARENA_HUGE_ALWAYS	2 /* wherever a chunk can be had */
+
+/*
+ * &struct pagearena_setup.flags.  DEBUG: a freed span is taken out of reach at
+ * once, so that a use after free is a SIGSEGV at the guilty instruction.
+ */
+#define PAGEARENA_SETUP_DEBUG	(1U << 0)
+
+/**
+ * struct pagearena_setup - PAGEARENA_IOC_SETUP: size and geometry, once per arena
+ * @size: in: sizeof(struct pagearena_setup)
+ * @flags: in: PAGEARENA_SETUP_*
+ * @arena_bytes: in: size of the arena, a multiple of the larger of @span_page and
+ *	@granule.  This is address space; memory is only taken for what is touched
+ * @span_page: in: bytes of a span page, a power of two between the limits
+ *	that INFO tells; 0: 8 KiB.  out: the value in force
+ * @granule: in: bytes of the unit in which memory is released, a power of two from
+ *	the MMU page to the huge size; 0: the MMU page.  out: the value in force
+ * @growth: in: bytes by which the heap grows, a multiple of the larger of
+ *	@span_page and @granule; 0: 64 MiB or the arena, if that is less.  out: the value
+ *	in force
+ * @limit: in: most bytes that may be backed at a time, 0: no limit.  It holds
+ *	always: ALLOC counts what it hands out as if it were touched, releases free
+ *	memory when that is what it takes, and fails with ENOMEM past the limit
+ * @fit: in: PAGEARENA_FIT_*
+ * @huge: in: PAGEARENA_HUGE_*
+ *
+ * Errors: EEXIST (set up already), EINVAL, EOPNOTSUPP (unknown @fit or @huge),
+ * ENOMEM.
+ */
+struct pagearena_setup {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 arena_bytes;
+	__aligned_u64 span_page;
+	__aligned_u64 granule;
+	__aligned_u64 growth;
+	__aligned_u64 limit;
+	__u32 fit;
+	__u32 huge;
+};
+
+/* &struct pagearena_alloc.flags */
+#define PAGEARENA_ALLOC_ZERO	 (1U << 0) /* the span is zero, whatever it takes */
+#define PAGEARENA_ALLOC_POPULATE (1U << 1) /* back it now, not at the first touch */
+
+/* &struct pagearena_alloc.out_flags */
+#define PAGEARENA_ALLOCED_ZERO	 (1U << 0) /* the span is known to be zero */
+#define PAGEARENA_ALLOCED_BACKED (1U << 1) /* every page of it has memory behind it */
+
+/**
+ * struct pagearena_alloc - PAGEARENA_IOC_ALLOC: allocate a span
+ * @size: in: sizeof(struct pagearena_alloc)
+ * @flags: in: PAGEARENA_ALLOC_*
+ * @length: in: bytes wanted.  out: bytes of the span: @length rounded up to whole
+ *	span pages
+ * @align: in: the offset shall be a multiple of this, a power of two; 0, or anything
+ *	up to a span page: a span page
+ * @offset: in: must be 0.  out: where the span begins
+ * @out_flags: in: must be 0.  out: PAGEARENA_ALLOCED_*
+ * @__pad: must be 0
+ *
+ * Errors: EBADFD, EINVAL, EOVERFLOW (@length does not fit when rounded up), ENOMEM
+ * (no room in the arena, over the limit, or %PAGEARENA_ALLOC_POPULATE found no memory),
+ * EINTR (a fatal signal during POPULATE).
+ */
+struct pagearena_alloc {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 length;
+	__aligned_u64 align;
+	__aligned_u64 offset;
+	__u32 out_flags;
+	__u32 __pad;
+};
+
+/**
+ * struct pagearena_free - PAGEARENA_IOC_FREE: free a span
+ * @size: in: sizeof(struct pagearena_free)
+ * @flags: must be 0
+ * @offset: in: where the span begins
+ * @length: in: its length as ALLOC returned or was asked for it; 0: not checked
+ *
+ * The memory stays with the arena, warm, until it is scavenged.
+ *
+ * Errors: EBADFD, EINVAL (misaligned @offset, or @length is not that of the span),
+ * EOVERFLOW, ENOENT (@offset is not where an allocated span begins: never
+ * allocated, freed already, or inside a span).
+ */
+struct pagearena_free {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+};
+
+/**
+ * struct pagearena_scavenge - PAGEARENA_IOC_SCAVENGE: give free memory back
+ * @size: in: sizeof(struct pagearena_scavenge)
+ * @flags: must be 0
+ * @bytes: in: stop when so much has been released; ~0: all that there is
+ * @min_age_ns: in: only spans that have been free for longer; 0: any
+ * @released: in: must be 0.  out: bytes of address space that went from free to
+ *	scavenged
+ * @backed: in: must be 0.  out: bytes of memory that were behind them and went
+ *	back to the system
+ *
+ * Without @min_age_ns the largest spans go first, with it the oldest.  A span goes
+ * whole.  Memory that is pinned, or that shares a huge folio with live memory which
+ * cannot be moved, stays.
+ *
+ * Errors: EBADFD, EINVAL (@bytes is 0), EINTR (@released and @backed say what was
+ * done until then).
+ */
+struct pagearena_scavenge {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 bytes;
+	__aligned_u64 min_age_ns;
+	__aligned_u64 released;
+	__aligned_u64 backed;
+};
+
+/* What became of a chunk: values at &struct pagearena_promote.results */
+#define PAGEARENA_PROMOTE_DONE		0 /* it is huge now */
+#define PAGEARENA_PROMOTE_ALREADY	1 /* it was huge */
+#define PAGEARENA_PROMOTE_EMPTY		2 /* refused: nothing in it is backed */
+#define PAGEARENA_PROMOTE_PARTIAL	3 /* refused: part of it is scavenged or not grown */
+#define PAGEARENA_PROMOTE_PINNED	4 /* refused: somebody holds a page */
+#define PAGEARENA_PROMOTE_NOMEM		5 /* refused: no huge folio could be had */
+#define PAGEARENA_PROMOTE_LIMIT		6 /* refused: it would pass the limit */
+#define PAGEARENA_PROMOTE_NR		7
+
+/**
+ * struct pagearena_promote - PAGEARENA_IOC_PROMOTE: put chunks on huge folios
+ * @size: in: sizeof(struct pagearena_promote)
+ * @flags: must be 0
+ * @offset: in: start of the range, a multiple of the huge size
+ * @length: in: bytes, a multiple of the huge size
+ * @results: in: 0, or a pointer to one __u32 for each chunk of the range, which gets
+ *	a PAGEARENA_PROMOTE_* value
+ * @nr_results: in: number of __u32 at @results; chunks past it are not told
+ * @__pad: must be 0
+ * @counts: in: must be 0.  out: number of chunks by PAGEARENA_PROMOTE_* value
+ *
+ * The contents stay.  A chunk is promoted whole or not at all, and only one that is
+ * refused for want of memory takes time: the memory may be compacted for it.
+ *
+ * Errors: EBADFD, EINVAL, EOVERFLOW, EFAULT (@results), EINTR (@counts says what was
+ * done until then).
+ */
+struct pagearena_promote {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__aligned_u64 results;
+	__u32 nr_results;
+	__u32 __pad;
+	__aligned_u64 counts[8];
+};
+
+/**
+ * struct pagearena_stats - PAGEARENA_IOC_STATS: the figures of an arena
+ * @size: in: sizeof(struct pagearena_stats)
+ * @flags: must be 0
+ * @heap_sys: bytes that the heap has grown to
+ * @heap_inuse: bytes of allocated spans
+ * @heap_idle: bytes of free spans; @heap_sys = @heap_inuse + @heap_idle
+ * @heap_released: bytes of free spans that have no memory behind them
+ * @backed: bytes of memory that the arena holds
+ * @backed_inuse: of these, bytes behind allocated spans
+ * @backed_free: of these, bytes behind free spans: warm, and reclaimable;
+ *	@backed = @backed_inuse + @backed_free = @huge_bytes + @small_bytes
+ * @huge_bytes: bytes of memory in huge folios
+ * @small_bytes: bytes of memory in small folios
+ * @backed_peak: the most that @backed has been
+ * @inuse_peak: the most that @heap_inuse has been
+ * @spans_inuse: number of allocated spans
+ * @spans_free: number of free spans that are not scavenged
+ * @spans_scavenged: number of free spans that are scavenged
+ * @nr_alloc: spans allocated since SETUP
+ * @nr_free: spans freed since SETUP
+ * @nr_grow: times that the heap grew
+ * @nr_scavenge: spans scavenged since SETUP
+ * @nr_fault: page faults answered with memory
+ * @nr_fault_huge: of these, faults that were answered from a huge folio
+ * @nr_fault_denied: touches of what is not allocated
+ * @nr_fault_failed: faults for which no memory could be had
+ * @nr_zap: calls that took mappings away (each flushes the TLB where it must)
+ * @nr_huge_alloc: huge folios allocated
+ * @nr_huge_failed: huge folios that could not be had
+ * @nr_promote: chunks promoted
+ * @nr_demote: chunks demoted
+ * @bytes_copied: bytes moved by promotion and demotion
+ * @bytes_zeroed: bytes cleared for %PAGEARENA_ALLOC_ZERO and for fresh memory
+ *
+ * All are output.  The heap and backing figures are one consistent picture.
+ *
+ * Errors: EBADFD, EINVAL.
+ */
+struct pagearena_stats {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 heap_sys;
+	__aligned_u64 heap_inuse;
+	__aligned_u64 heap_idle;
+	__aligned_u64 heap_released;
+	__aligned_u64 backed;
+	__aligned_u64 backed_inuse;
+	__aligned_u64 backed_free;
+	__aligned_u64 huge_bytes;
+	__aligned_u64 small_bytes;
+	__aligned_u64 backed_peak;
+	__aligned_u64 inuse_peak;
+	__aligned_u64 spans_inuse;
+	__aligned_u64 spans_free;
+	__aligned_u64 spans_scavenged;
+	__aligned_u64 nr_alloc;
+	__aligned_u64 nr_free;
+	__aligned_u64 nr_grow;
+	__aligned_u64 nr_scavenge;
+	__aligned_u64 nr_fault;
+	__aligned_u64 nr_fault_huge;
+	__aligned_u64 nr_fault_denied;
+	__aligned_u64 nr_fault_failed;
+	__aligned_u64 nr_zap;
+	__aligned_u64 nr_huge_alloc;
+	__aligned_u64 nr_huge_failed;
+	__aligned_u64 nr_promote;
+	__aligned_u64 nr_demote;
+	__aligned_u64 bytes_copied;
+	__aligned_u64 bytes_zeroed;
+};
+
+/* &struct pagearena_span.state */
+#define PAGEARENA_SPAN_FREE	0
+#define PAGEARENA_SPAN_INUSE	1
+#define PAGEARENA_SPAN_TRANSIT	2 /* on its way between the two, or out */
+
+/* &struct pagearena_span.flags */
+#define PAGEARENA_SPAN_SCAVENGED (1U << 0) /* free, and its memory is released */
+#define PAGEARENA_SPAN_NEEDZERO	 (1U << 1) /* may hold old contents */
+
+/**
+ * struct pagearena_span - one span, as SPANS and QUERY tell it
+ * @offset: where it begins
+ * @length: bytes
+ * @state: PAGEARENA_SPAN_FREE, INUSE or TRANSIT
+ * @flags: PAGEARENA_SPAN_SCAVENGED, PAGEARENA_SPAN_NEEDZERO
+ * @age_ns: for a free span, how long it has been free; else 0
+ * @backed: bytes of it that have memory behind them
+ * @huge: of these, bytes in huge folios
+ */
+struct pagearena_span {
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__u32 state;
+	__u32 flags;
+	__aligned_u64 age_ns;
+	__aligned_u64 backed;
+	__aligned_u64 huge;
+};
+
+/**
+ * struct pagearena_spans - PAGEARENA_IOC_SPANS: list spans in order of offset
+ * @size: in: sizeof(struct pagearena_spans)
+ * @flags: must be 0
+ * @offset: in: where to begin: the span that holds this offset is the first.  out: where
+ *	to go on; the heap's end when there is no more
+ * @spans: in: pointer to @count structures
+ * @count: in: room at @spans, at least 1.  out: number of spans told; 0 at the end
+ * @__pad: must be 0
+ *
+ * Spans change between calls: each call tells whole spans that were so at one
+ * moment for at least 64 spans at a time.
+ *
+ * Errors: EBADFD, EINVAL, EFAULT, EINTR.
+ */
+struct pagearena_spans {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 spans;
+	__u32 count;
+	__u32 __pad;
+};
+
+/**
+ * struct pagearena_query - PAGEARENA_IOC_QUERY: the span at an offset
+ * @size: in: sizeof(struct pagearena_query)
+ * @flags: must be 0
+ * @offset: in: any offset
+ * @span: in: must be 0.  out: the span that holds it
+ *
+ * Errors: EBADFD, EINVAL (@offset is beyond the arena), ENOENT (the heap has not
+ * grown so far).
+ */
+struct pagearena_query {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	struct pagearena_span span;
+};
+
+#endif /* _UAPI_LINUX_PAGEARENA_H */
