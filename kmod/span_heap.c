@@ -144,39 +144,63 @@ static u32 span_cap(const struct span *s, unsigned int slot)
 	return start < span_end(s) ? min_t(u64, span_end(s) - start, U32_MAX) : 0;
 }
 
-/* Recomputes a node's maxima; tells whether they were right, for whoever asks to stop there. */
-static bool caps_compute(struct span *s, const struct span *left, const struct span *right,
-			 bool exit)
+/* A node's maxima, from its own capacities and its children's maxima. */
+static struct span_caps caps_of(const struct span *s, const struct span *left,
+				const struct span *right)
 {
-	bool same = true;
+	struct span_caps caps = s->caps;
 	unsigned int i;
 
 	for (i = 0; i < SPAN_HEAP_SLOTS; i++) {
-		u32 cap;
-
 		if (!s->heap->slots[i].active)
 			continue;
-		cap = span_cap(s, i);
+		caps.cap[i] = span_cap(s, i);
 		if (left)
-			cap = max(cap, left->caps.cap[i]);
+			caps.cap[i] = max(caps.cap[i], left->caps.cap[i]);
 		if (right)
-			cap = max(cap, right->caps.cap[i]);
-		same = same && s->caps.cap[i] == cap;
-		s->caps.cap[i] = cap;
+			caps.cap[i] = max(caps.cap[i], right->caps.cap[i]);
 	}
-	return exit && same;
+	return caps;
+}
+
+static struct span_caps addr_caps_of(const struct span *s)
+{
+	return caps_of(s, rb_entry_safe(s->addr.rb_left, struct span, addr),
+		       rb_entry_safe(s->addr.rb_right, struct span, addr));
+}
+
+static struct span_caps fit_caps_of(const struct span *s)
+{
+	return caps_of(s, rb_entry_safe(s->fit.rb_left, struct span, fit),
+		       rb_entry_safe(s->fit.rb_right, struct span, fit));
+}
+
+static bool caps_equal(const struct span_caps *a, const struct span_caps *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* Sets a node's maxima; tells whether they were right, for a propagation to stop there. */
+static bool caps_set(struct span *s, const struct span_caps *caps)
+{
+	bool same = caps_equal(&s->caps, caps);
+
+	s->caps = *caps;
+	return same;
 }
 
 static inline bool addr_caps_compute(struct span *s, bool exit)
 {
-	return caps_compute(s, rb_entry_safe(s->addr.rb_left, struct span, addr),
-			    rb_entry_safe(s->addr.rb_right, struct span, addr), exit);
+	struct span_caps caps = addr_caps_of(s);
+
+	return caps_set(s, &caps) && exit;
 }
 
 static inline bool fit_caps_compute(struct span *s, bool exit)
 {
-	return caps_compute(s, rb_entry_safe(s->fit.rb_left, struct span, fit),
-			    rb_entry_safe(s->fit.rb_right, struct span, fit), exit);
+	struct span_caps caps = fit_caps_of(s);
+
+	return caps_set(s, &caps) && exit;
 }
 
 RB_DECLARE_CALLBACKS(static, addr_caps, struct span, addr, caps, addr_caps_compute)
@@ -1031,6 +1055,7 @@ struct span *span_heap_next(struct span *s)
 static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
 {
 	struct span *last = NULL, *s;
+	struct span_caps caps;
 	struct rb_node *node;
 
 	for (node = rb_first(&heap->fit[kind]); node; node = rb_next(node)) {
@@ -1039,7 +1064,8 @@ static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
 			return "I6: a size tree holds a span of another kind";
 		if (last && !fit_less(last, s))
 			return "rule 1: a size tree is out of order";
-		if (!heap_first_fit(heap) && heap->indexed && !fit_caps_compute(s, true))
+		caps = fit_caps_of(s);
+		if (!heap_first_fit(heap) && heap->indexed && !caps_equal(&caps, &s->caps))
 			return "rule 3: a capacity in a size tree is wrong";
 		last = s;
 		(*count)++;
@@ -1069,6 +1095,7 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 {
 	const struct span *before = addr_prev(s);
 	u64 bytes = span_bytes(s, heap);
+	struct span_caps caps;
 
 	if (!s->npages || s->heap != heap)
 		return "I8: a span is empty or not of this heap";
@@ -1076,7 +1103,8 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 		return "I8: spans overlap or leave a gap";
 	if (span_heap_find(heap, s->base) != s || span_heap_find(heap, span_end(s) - 1) != s)
 		return "I7: the lookup misses a span";
-	if (heap_first_fit(heap) && heap->indexed && !addr_caps_compute(s, true))
+	caps = addr_caps_of(s);
+	if (heap_first_fit(heap) && heap->indexed && !caps_equal(&caps, &s->caps))
 		return "rule 3: a capacity in the tree of all spans is wrong";
 
 	sum->heap_sys += bytes;
@@ -1110,7 +1138,7 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
  * @heap: the heap
  * @what: set to what is wrong, as a constant string; may be NULL
  *
- * Takes O(n log n).
+ * Takes O(n log n), and changes nothing.
  *
  * Context: heap lock.
  * Return: 0, or -EUCLEAN.
