@@ -78,7 +78,9 @@ static const struct vm_operations_struct pa_vm_ops = {
  * @vma: where
  *
  * The mapping pins the file, and so the arena.  It is not inherited over fork(): a child
- * that writes into its parent's heap is the worst surprise.  It cannot be grown.
+ * that writes into its parent's heap is the worst surprise.  It is not VM_DONTEXPAND:
+ * that would keep a part that is mapped again from merging with its neighbours, and what
+ * mremap() grows beyond the arena only ever faults.
  *
  * Context: mmap_lock for writing.
  * Return: 0; -EBADFD before SETUP; -EINVAL for a private mapping or one past the end of
@@ -98,7 +100,7 @@ int pa_mmap(struct file *file, struct vm_area_struct *vma)
 	pages = arena->setup.arena_bytes >> PAGE_SHIFT;
 	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -EINVAL;
-	pa_vm_flags_set(vma, VM_DONTEXPAND | VM_DONTCOPY);
+	pa_vm_flags_set(vma, VM_DONTCOPY);
 	pa_vm_flags_clear(vma, VM_MAYEXEC);
 	vma->vm_private_data = arena;
 	vma->vm_ops = &pa_vm_ops;

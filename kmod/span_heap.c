@@ -144,39 +144,63 @@ static u32 span_cap(const struct span *s, unsigned int slot)
 	return start < span_end(s) ? min_t(u64, span_end(s) - start, U32_MAX) : 0;
 }
 
-/* Recomputes a node's maxima; tells whether they were right, for whoever asks to stop there. */
-static bool caps_compute(struct span *s, const struct span *left, const struct span *right,
-			 bool exit)
+/* A node's maxima, from its own capacities and its children's maxima. */
+static struct span_caps caps_of(const struct span *s, const struct span *left,
+				const struct span *right)
 {
-	bool same = true;
+	struct span_caps caps = s->caps;
 	unsigned int i;
 
 	for (i = 0; i < SPAN_HEAP_SLOTS; i++) {
-		u32 cap;
-
 		if (!s->heap->slots[i].active)
 			continue;
-		cap = span_cap(s, i);
+		caps.cap[i] = span_cap(s, i);
 		if (left)
-			cap = max(cap, left->caps.cap[i]);
+			caps.cap[i] = max(caps.cap[i], left->caps.cap[i]);
 		if (right)
-			cap = max(cap, right->caps.cap[i]);
-		same = same && s->caps.cap[i] == cap;
-		s->caps.cap[i] = cap;
+			caps.cap[i] = max(caps.cap[i], right->caps.cap[i]);
 	}
-	return exit && same;
+	return caps;
+}
+
+static struct span_caps addr_caps_of(const struct span *s)
+{
+	return caps_of(s, rb_entry_safe(s->addr.rb_left, struct span, addr),
+		       rb_entry_safe(s->addr.rb_right, struct span, addr));
+}
+
+static struct span_caps fit_caps_of(const struct span *s)
+{
+	return caps_of(s, rb_entry_safe(s->fit.rb_left, struct span, fit),
+		       rb_entry_safe(s->fit.rb_right, struct span, fit));
+}
+
+static bool caps_equal(const struct span_caps *a, const struct span_caps *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* Sets a node's maxima; tells whether they were right, for a propagation to stop there. */
+static bool caps_set(struct span *s, const struct span_caps *caps)
+{
+	bool same = caps_equal(&s->caps, caps);
+
+	s->caps = *caps;
+	return same;
 }
 
 static inline bool addr_caps_compute(struct span *s, bool exit)
 {
-	return caps_compute(s, rb_entry_safe(s->addr.rb_left, struct span, addr),
-			    rb_entry_safe(s->addr.rb_right, struct span, addr), exit);
+	struct span_caps caps = addr_caps_of(s);
+
+	return caps_set(s, &caps) && exit;
 }
 
 static inline bool fit_caps_compute(struct span *s, bool exit)
 {
-	return caps_compute(s, rb_entry_safe(s->fit.rb_left, struct span, fit),
-			    rb_entry_safe(s->fit.rb_right, struct span, fit), exit);
+	struct span_caps caps = fit_caps_of(s);
+
+	return caps_set(s, &caps) && exit;
 }
 
 RB_DECLARE_CALLBACKS(static, addr_caps, struct span, addr, caps, addr_caps_compute)
@@ -546,6 +570,22 @@ static struct span *best_fit(const struct span_heap *heap, int kind, u64 npages)
 	return best;
 }
 
+/* SPAN_FIT_PLACED: of the spans as small as @s, the best fit, one that is preferred. */
+static struct span *best_placed(const struct span_heap *heap, struct span *s)
+{
+	struct span *t = s;
+	unsigned int i;
+
+	if (!s || heap->cfg.fit != SPAN_FIT_PLACED || !heap->ops->prefer)
+		return s;
+	for (i = 0; t && t->npages == s->npages && i < SPAN_HEAP_TIES; i++) {
+		if (heap->ops->prefer(heap->ctx, span_offset(t, heap), span_bytes(t, heap)))
+			return t;
+		t = rb_entry_safe(rb_next(&t->fit), struct span, fit);
+	}
+	return s;
+}
+
 /* Rules 1 to 3, without growing. */
 static struct span *heap_choose(struct span_heap *heap, u64 npages, u64 align)
 {
@@ -561,9 +601,23 @@ static struct span *heap_choose(struct span_heap *heap, u64 npages, u64 align)
 		else if (align > 1)
 			s = fit_leftmost(heap, kind, slot, npages);
 		else
-			s = best_fit(heap, kind, npages);
+			s = best_placed(heap, best_fit(heap, kind, npages));
 	}
 	return s;
+}
+
+/* Where in @s a request goes: at its lowest aligned page, but see SPAN_FIT_PLACED. */
+static u64 heap_place(const struct span_heap *heap, const struct span *s, u64 npages, u64 align)
+{
+	u64 huge = 1ULL << (heap->cfg.huge_shift - heap->cfg.page_shift);
+	u64 start;
+
+	if (heap->cfg.fit == SPAN_FIT_PLACED && npages >= huge) {
+		start = round_up(s->base, max(align, huge));
+		if (start + npages <= span_end(s))
+			return start;
+	}
+	return round_up(s->base, align);
 }
 
 /* Rule 9: grows by the fewest growth units with which the request fits. */
@@ -665,7 +719,7 @@ int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span *
 	s->state = SPAN_INUSE;
 	addr_caps_update(heap, s);
 
-	start = round_up(s->base, align);
+	start = heap_place(heap, s, npages, align);
 	if (start > s->base)
 		span_cut(heap, s, s->base, start - s->base, scavenged);
 	if (s->npages > npages)
@@ -800,19 +854,46 @@ int span_heap_free(struct span_heap *heap, u64 base, u64 npages, u64 now)
  * @heap: the heap
  * @s: a span
  *
+ * Where &span_heap_ops.trim wants only a part of it released, the span is split first, so
+ * that no span is ever partly scavenged.
+ *
  * Context: heap lock; &span_heap_ops.unused may drop it.  @s may be gone afterwards.
  * Return: bytes released; 0 if there is nothing to release or the span is not free and
- * unscavenged; the error of &span_heap_ops.unused, then the span is as it was; -EUCLEAN.
+ * unscavenged; the error of &span_heap_ops.unused, then the span is as it was; -ENOMEM if
+ * it is to be split with fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN.
  */
 s64 span_heap_scavenge(struct span_heap *heap, struct span *s)
 {
+	u64 offset, len, base, end, first;
 	s64 released;
 
 	if (heap->broken)
 		return -EUCLEAN;
 	if (!span_is_free(s) || s->scavenged || !span_pb_bytes(s))
 		return 0;
+	base = s->base;
+	end = span_end(s);
+	if (heap->ops->trim) {
+		span_pb(s, &first);
+		offset = first << heap->cfg.page_shift;
+		len = span_pb_bytes(s);
+		if (!heap->ops->trim(heap->ctx, &offset, &len))
+			return 0;
+		/* What is left of a granule at an end that is not trimmed stays with the span. */
+		if (offset > first << heap->cfg.page_shift)
+			base = offset >> heap->cfg.page_shift;
+		if (offset + len < (first << heap->cfg.page_shift) + span_pb_bytes(s))
+			end = (offset + len) >> heap->cfg.page_shift;
+		if ((base > s->base || end < span_end(s)) && heap->nr_spares < SPAN_HEAP_SPARES)
+			return -ENOMEM;
+	}
 	free_erase(heap, s);
+	s->state = SPAN_TRANSIT;
+	addr_caps_update(heap, s);
+	if (base > s->base)
+		span_cut(heap, s, s->base, base - s->base, false);
+	if (end < span_end(s))
+		span_cut(heap, s, end, span_end(s) - end, false);
 	released = span_release(heap, s, heap->ops->unused);
 	if (released > 0)
 		heap->stats.nr_scavenge++;
@@ -1031,6 +1112,7 @@ struct span *span_heap_next(struct span *s)
 static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
 {
 	struct span *last = NULL, *s;
+	struct span_caps caps;
 	struct rb_node *node;
 
 	for (node = rb_first(&heap->fit[kind]); node; node = rb_next(node)) {
@@ -1039,7 +1121,8 @@ static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
 			return "I6: a size tree holds a span of another kind";
 		if (last && !fit_less(last, s))
 			return "rule 1: a size tree is out of order";
-		if (!heap_first_fit(heap) && heap->indexed && !fit_caps_compute(s, true))
+		caps = fit_caps_of(s);
+		if (!heap_first_fit(heap) && heap->indexed && !caps_equal(&caps, &s->caps))
 			return "rule 3: a capacity in a size tree is wrong";
 		last = s;
 		(*count)++;
@@ -1069,6 +1152,7 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 {
 	const struct span *before = addr_prev(s);
 	u64 bytes = span_bytes(s, heap);
+	struct span_caps caps;
 
 	if (!s->npages || s->heap != heap)
 		return "I8: a span is empty or not of this heap";
@@ -1076,7 +1160,8 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 		return "I8: spans overlap or leave a gap";
 	if (span_heap_find(heap, s->base) != s || span_heap_find(heap, span_end(s) - 1) != s)
 		return "I7: the lookup misses a span";
-	if (heap_first_fit(heap) && heap->indexed && !addr_caps_compute(s, true))
+	caps = addr_caps_of(s);
+	if (heap_first_fit(heap) && heap->indexed && !caps_equal(&caps, &s->caps))
 		return "rule 3: a capacity in the tree of all spans is wrong";
 
 	sum->heap_sys += bytes;
@@ -1110,7 +1195,7 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
  * @heap: the heap
  * @what: set to what is wrong, as a constant string; may be NULL
  *
- * Takes O(n log n).
+ * Takes O(n log n), and changes nothing.
  *
  * Context: heap lock.
  * Return: 0, or -EUCLEAN.
@@ -1172,7 +1257,7 @@ int span_heap_init(struct span_heap *heap, const struct span_heap_config *cfg,
 	u64 unit;
 
 	if (cfg->page_shift > cfg->huge_shift || cfg->granule_shift > cfg->huge_shift ||
-	    cfg->huge_shift > 62 || cfg->fit > SPAN_FIT_FIRST)
+	    cfg->huge_shift > 62 || cfg->fit > SPAN_FIT_PLACED)
 		return -EINVAL;
 	unit = 1ULL << shift;
 	if (!cfg->size || !IS_ALIGNED(cfg->size, unit) ||
