@@ -283,11 +283,10 @@ static int pa_ioctl_spans(struct pa_arena *arena, struct pa_arg *arg)
 		spin_unlock(&arena->lock);
 		if (copy_to_user(out + done, batch, n * sizeof(*batch)))
 			err = -EFAULT;
-		else if (signal_pending(current))
-			err = -EINTR;
 		done += n;
 		cond_resched();
-	} while (!err && n && done < req.count);
+		/* What has been told is an answer; a signal only makes it shorter. */
+	} while (!err && n && done < req.count && !signal_pending(current));
 	kfree(batch);
 	if (err)
 		return err;

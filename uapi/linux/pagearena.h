@@ -485,7 +485,10 @@ struct pagearena_span {
  * Spans change between calls: each call tells whole spans that were so at one
  * moment for at least 64 spans at a time.
  *
- * Errors: EBADFD, EINVAL, EFAULT, EINTR.
+ * After a signal, fewer spans may be told than there are and than there is room for, but
+ * at least one unless it is the end.
+ *
+ * Errors: EBADFD, EINVAL, EFAULT, ENOMEM.
  */
 struct pagearena_spans {
 	__u32 size;
