@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: MIT
+/*
+ * libpagearena.  See pagearena.h for what each function promises.
+ *
+ * An arena is a descriptor and one mapping of all of it, so a pointer is the mapping's
+ * base plus the offset that the kernel deals in.  A handle never changes after it was
+ * made (but in pagearena_remap()), which is why nothing here takes a lock.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "pagearena.h"
+
+/* Address space of an arena unless the options say otherwise. */
+#define DEFAULT_ARENA_BYTES (sizeof(void *) > 4 ? 64ULL << 30 : 1ULL << 30)
+
+/* The first published size of the options: what every caller has at least. */
+#define OPTIONS_SIZE_VER0 (offsetof(struct pagearena_options, device) + sizeof(char *))
+
+/**
+ * struct pagearena - an arena
+ * @fd: descriptor
+ * @pid: process that holds the mapping; a forked child does not
+ * @base: the mapping
+ * @bytes: its length
+ * @huge_size: bytes of a chunk
+ */
+struct pagearena {
+	int fd;
+	pid_t pid;
+	char *base;
+	uint64_t bytes;
+	uint64_t huge_size;
+};
+
+static bool is_power_of_2(uint64_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int fail(int err)
+{
+	errno = err;
+	return -1;
+}
+
+/* A call of which a signal undoes all: it is just made again. */
+static int call(int fd, unsigned long nr, void *arg)
+{
+	int ret;
+
+	do
+		ret = ioctl(fd, nr, arg);
+	while (ret < 0 && errno == EINTR);
+	return ret;
+}
+
+/*
+ * Takes in the caller's options, which may be shorter or longer than ours: what the
+ * caller does not know is zero, and what we do not know must be.
+ */
+static int copy_options(struct pagearena_options *to, const struct pagearena_options *from)
+{
+	const char *bytes = (const char *)from;
+	size_t i;
+
+	memset(to, 0, sizeof(*to));
+	if (!from)
+		return 0;
+	if (from->size < OPTIONS_SIZE_VER0)
+		return fail(EINVAL);
+	for (i = sizeof(*to); i < from->size; i++)
+		if (bytes[i])
+			return fail(E2BIG);
+	memcpy(to, from, from->size < sizeof(*to) ? from->size : sizeof(*to));
+	if (to->base_align && !is_power_of_2(to->base_align))
+		return fail(EINVAL);
+	if (to->base_align > SIZE_MAX)
+		return fail(EOVERFLOW);
+	return 0;
+}
+
+static int get_info(int fd, struct pagearena_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	if (call(fd, PAGEARENA_IOC_INFO, info))
+		return -1;
+	/* Minor versions only add; another major version is another language. */
+	if (info->abi_version >> 16 != PAGEARENA_ABI_VERSION >> 16)
+		return fail(EPROTO);
+	return 0;
+}
+
+static char *map_fd(int fd, void *addr, size_t len, int flags)
+{
+	return mmap(addr, len, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+}
+
+/* Maps at an address that must be free. */
+static char *map_at(int fd, char *addr, size_t len)
+{
+	char *p = map_fd(fd, addr, len, MAP_FIXED_NOREPLACE);
+
+	if (p == MAP_FAILED || p == addr)
+		return p;
+	/* Only a kernel before 4.17 takes the flag for a hint. */
+	munmap(p, len);
+	errno = EEXIST;
+	return MAP_FAILED;
+}
+
+/* Maps at a multiple of align: reserves too much, maps inside, trims. */
+static char *map_aligned(int fd, size_t len, size_t align)
+{
+	size_t room, head;
+	char *hold, *p;
+	int err;
+
+	if (__builtin_add_overflow(len, align, &room)) {
+		errno = EOVERFLOW;
+		return MAP_FAILED;
+	}
+	hold = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (hold == MAP_FAILED)
+		return hold;
+	head = -(uintptr_t)hold & (align - 1);
+	p = map_fd(fd, hold + head, len, MAP_FIXED);
+	if (p == MAP_FAILED) {
+		err = errno;
+		munmap(hold, room);
+		errno = err;
+		return p;
+	}
+	if (head)
+		munmap(hold, head);
+	if (align - head)
+		munmap(p + len, align - head);
+	return p;
+}
+
+static char *map_arena(int fd, const struct pagearena_info *info,
+		       const struct pagearena_options *opts)
+{
+	size_t len = (size_t)info->arena_bytes;
+
+	if (opts->addr) {
+		if (opts->base_align && (uintptr_t)opts->addr & (opts->base_align - 1)) {
+			errno = EINVAL;
+			return MAP_FAILED;
+		}
+		return map_at(fd, opts->addr, len);
+	}
+	if (opts->base_align > info->huge_size)
+		return map_aligned(fd, len, (size_t)opts->base_align);
+	return map_fd(fd, NULL, len, 0);
+}
+
+/* The common end of opening: the descriptor has a geometry, and needs a mapping. */
+static struct pagearena *adopt(int fd, const struct pagearena_options *opts)
+{
+	struct pagearena_info info;
+	struct pagearena *a;
+	int err;
+
+	if (get_info(fd, &info))
+		return NULL;
+	if (!info.arena_bytes) {
+		errno = EBADFD;
+		return NULL;
+	}
+	if (info.arena_bytes > SIZE_MAX) {
+		errno = EOVERFLOW;
+		return NULL;
+	}
+	a = malloc(sizeof(*a));
+	if (!a)
+		return NULL;
+	a->fd = fd;
+	a->pid = getpid();
+	a->bytes = info.arena_bytes;
+	a->huge_size = info.huge_size;
+	a->base = map_arena(fd, &info, opts);
+	if (a->base == MAP_FAILED) {
+		err = errno;
+		free(a);
+		errno = err;
+		return NULL;
+	}
+	return a;
+}
+
+/* Gives a fresh descriptor its geometry. */
+static int setup(int fd, const struct pagearena_options *opts)
+{
+	struct pagearena_setup s;
+	struct pagearena_info info;
+	uint64_t unit;
+
+	if (get_info(fd, &info))
+		return -1;
+	memset(&s, 0, sizeof(s));
+	s.size = sizeof(s);
+	s.flags = opts->flags;
+	s.arena_bytes = opts->arena_bytes;
+	s.span_page = opts->span_page;
+	s.granule = opts->granule;
+	s.growth = opts->growth;
+	s.limit = opts->limit;
+	s.fit = opts->fit;
+	s.huge = opts->huge;
+
+	if (!s.arena_bytes)
+		s.arena_bytes = info.arena_bytes_max < DEFAULT_ARENA_BYTES ? info.arena_bytes_max :
+									     DEFAULT_ARENA_BYTES;
+	/* 8 KiB is the default span page; the kernel judges whether the rest is sane. */
+	unit = max_u64(max_u64(s.span_page ? s.span_page : 8192, s.granule), info.page_size);
+	if (is_power_of_2(unit) &&
+	    __builtin_add_overflow(s.arena_bytes, -s.arena_bytes & (unit - 1), &s.arena_bytes))
+		return fail(EOVERFLOW);
+	return call(fd, PAGEARENA_IOC_SETUP, &s);
+}
+
+struct pagearena *pagearena_open(const struct pagearena_options *opts)
+{
+	struct pagearena_options o;
+	struct pagearena *a = NULL;
+	int fd, err;
+
+	if (copy_options(&o, opts))
+		return NULL;
+	do
+		fd = open(o.device ? o.device : PAGEARENA_DEVICE, O_RDWR | O_CLOEXEC);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return NULL;
+	if (!setup(fd, &o))
+		a = adopt(fd, &o);
+	if (!a) {
+		err = errno;
+		close(fd);
+		errno = err;
+	}
+	return a;
+}
+
+struct pagearena *pagearena_open_fd(int fd, const struct pagearena_options *opts)
+{
+	struct pagearena_options o;
+
+	if (copy_options(&o, opts))
+		return NULL;
+	return adopt(fd, &o);
+}
+
+int pagearena_remap(struct pagearena *a)
+{
+	if (a->pid == getpid())
+		return 0;
+	if (map_at(a->fd, a->base, (size_t)a->bytes) == MAP_FAILED)
+		return -1;
+	a->pid = getpid();
+	return 0;
+}
+
+void pagearena_close(struct pagearena *a)
+{
+	if (!a)
+		return;
+	/* In a forked child, other things may be mapped where the parent has the arena. */
+	if (a->pid == getpid())
+		munmap(a->base, (size_t)a->bytes);
+	close(a->fd);
+	free(a);
+}
+
+int pagearena_fd(const struct pagearena *a)
+{
+	return a->fd;
+}
+
+void *pagearena_base(const struct pagearena *a)
+{
+	return a->base;
+}
+
+uint64_t pagearena_bytes(const struct pagearena *a)
+{
+	return a->bytes;
+}
+
+void *pagearena_ptr(const struct pagearena *a, uint64_t offset)
+{
+	if (offset >= a->bytes) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return a->base + offset;
+}
+
+uint64_t pagearena_offset(const struct pagearena *a, const void *ptr)
+{
+	/* Unsigned, so that what lies below the base comes out beyond the end. */
+	uint64_t offset = (uintptr_t)ptr - (uintptr_t)a->base;
+
+	return offset < a->bytes ? offset : PAGEARENA_NO_OFFSET;
+}
+
+int pagearena_alloc_ex(struct pagearena *a, size_t align, size_t length, uint32_t flags,
+		       struct pagearena_block *block)
+{
+	struct pagearena_alloc s;
+
+	memset(&s, 0, sizeof(s));
+	s.size = sizeof(s);
+	s.flags = flags;
+	s.length = length;
+	s.align = align;
+	/* An aligned offset is an aligned pointer only as far as the base is aligned. */
+	if (is_power_of_2(align) && (uintptr_t)a->base & (align - 1))
+		return fail(EINVAL);
+	if (call(a->fd, PAGEARENA_IOC_ALLOC, &s))
+		return -1;
+	block->ptr = a->base + s.offset;
+	block->length = s.length;
+	block->flags = s.out_flags;
+	return 0;
+}
+
+void *pagearena_aligned_alloc(struct pagearena *a, size_t align, size_t length, uint32_t flags)
+{
+	struct pagearena_block block;
+
+	if (!is_power_of_2(align)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (pagearena_alloc_ex(a, align, length, flags, &block))
+		return NULL;
+	return block.ptr;
+}
+
+void *pagearena_alloc(struct pagearena *a, size_t length, uint32_t flags)
+{
+	struct pagearena_block block;
+
+	if (pagearena_alloc_ex(a, 0, length, flags, &block))
+		return NULL;
+	return block.ptr;
+}
+
+static int free_span(struct pagearena *a, const void *ptr, uint64_t length)
+{
+	struct pagearena_free s;
+
+	memset(&s, 0, sizeof(s));
+	s.size = sizeof(s);
+	s.offset = pagearena_offset(a, ptr);
+	s.length = length;
+	if (s.offset == PAGEARENA_NO_OFFSET)
+		return fail(EINVAL);
+	return call(a->fd, PAGEARENA_IOC_FREE, &s);
+}
+
+int pagearena_free(struct pagearena *a, void *ptr)
+{
+	return ptr ? free_span(a, ptr, 0) : 0;
+}
+
+int pagearena_free_sized(struct pagearena *a, void *ptr, size_t length)
+{
+	if (!ptr)
+		return 0;
+	/* To the kernel 0 means unchecked, which is not what the caller asked for. */
+	return length ? free_span(a, ptr, length) : fail(EINVAL);
+}
+
+int pagearena_scavenge(struct pagearena *a, uint64_t bytes, uint64_t min_age_ns, uint64_t *released,
+		       uint64_t *backed)
+{
+	uint64_t sum_released = 0, sum_backed = 0;
+	struct pagearena_scavenge s;
+	int ret;
+
+	/* Cut short by a signal, a call tells how far it came, and the rest is asked for. */
+	do {
+		memset(&s, 0, sizeof(s));
+		s.size = sizeof(s);
+		s.min_age_ns = min_age_ns;
+		s.bytes = bytes == PAGEARENA_ALL ? bytes : bytes - sum_released;
+		ret = ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &s);
+		sum_released += s.released;
+		sum_backed += s.backed;
+		if (ret && errno == EINTR && sum_released >= bytes)
+			ret = 0;
+	} while (ret && errno == EINTR);
+	if (released)
+		*released = sum_released;
+	if (backed)
+		*backed = sum_backed;
+	return ret;
+}
+
+int pagearena_promote(struct pagearena *a, const void *ptr, size_t length, uint32_t *results,
+		      uint32_t nr_results, uint64_t counts[PAGEARENA_PROMOTE_NR])
+{
+	uint64_t done, pos, end, mask = a->huge_size - 1;
+	struct pagearena_promote s;
+	unsigned int i;
+	int ret;
+
+	if (counts)
+		memset(counts, 0, PAGEARENA_PROMOTE_NR * sizeof(*counts));
+	pos = pagearena_offset(a, ptr);
+	if (pos == PAGEARENA_NO_OFFSET || length > a->bytes - pos)
+		return fail(EINVAL);
+	end = (pos + length) & ~mask;
+	pos = (pos + mask) & ~mask;
+
+	while (pos < end) {
+		memset(&s, 0, sizeof(s));
+		s.size = sizeof(s);
+		s.offset = pos;
+		s.length = end - pos;
+		s.results = (uintptr_t)(nr_results ? results : NULL);
+		s.nr_results = results ? nr_results : 0;
+		ret = ioctl(a->fd, PAGEARENA_IOC_PROMOTE, &s);
+		for (i = 0, done = 0; i < PAGEARENA_PROMOTE_NR; i++) {
+			if (counts)
+				counts[i] += s.counts[i];
+			done += s.counts[i];
+		}
+		if (!ret)
+			break;
+		if (errno != EINTR)
+			return ret;
+		/* Chunks are taken in order: go on behind those that are counted. */
+		pos += done * a->huge_size;
+		if (results) {
+			done = done < nr_results ? done : nr_results;
+			results += done;
+			nr_results -= (uint32_t)done;
+		}
+	}
+	return 0;
+}
+
+int pagearena_info(struct pagearena *a, struct pagearena_info *info)
+{
+	info->flags = 0;
+	return call(a->fd, PAGEARENA_IOC_INFO, info);
+}
+
+int pagearena_stats(struct pagearena *a, struct pagearena_stats *stats)
+{
+	stats->flags = 0;
+	return call(a->fd, PAGEARENA_IOC_STATS, stats);
+}
+
+int pagearena_spans(struct pagearena *a, uint64_t *cursor, struct pagearena_span *spans,
+		    uint32_t count)
+{
+	struct pagearena_spans s;
+	int ret;
+
+	if (!count)
+		return fail(EINVAL);
+	/* The number told is an int. */
+	if (count > INT32_MAX)
+		count = INT32_MAX;
+	do {
+		memset(&s, 0, sizeof(s));
+		s.size = sizeof(s);
+		s.offset = *cursor;
+		s.spans = (uintptr_t)spans;
+		s.count = count;
+		ret = ioctl(a->fd, PAGEARENA_IOC_SPANS, &s);
+	} while (ret && errno == EINTR);
+	if (ret)
+		return -1;
+	*cursor = s.offset;
+	return (int)s.count;
+}
+
+int pagearena_query(struct pagearena *a, const void *ptr, struct pagearena_span *span)
+{
+	struct pagearena_query s;
+
+	memset(&s, 0, sizeof(s));
+	s.size = sizeof(s);
+	s.offset = pagearena_offset(a, ptr);
+	if (s.offset == PAGEARENA_NO_OFFSET)
+		return fail(EINVAL);
+	if (call(a->fd, PAGEARENA_IOC_QUERY, &s))
+		return -1;
+	*span = s.span;
+	return 0;
+}
