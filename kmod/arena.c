@@ -131,6 +131,7 @@ struct pa_arena *pa_arena_create(void)
 	mutex_init(&arena->scavenge_lock);
 	spin_lock_init(&arena->lock);
 	xa_init_flags(&arena->chunks, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&arena->torn, XA_FLAGS_ACCOUNT);
 	pa_promote_start(arena);
 
 	err = simple_pin_fs(&pa_fs_type, &pa_mnt, &pa_mnt_count);
@@ -162,6 +163,7 @@ void pa_arena_destroy(struct pa_arena *arena)
 	pa_debugfs_remove(arena);
 	pa_promote_stop(arena);
 	pa_backing_destroy(arena);
+	xa_destroy(&arena->torn);
 	if (arena->ready)
 		span_heap_destroy(&arena->heap, pa_span_free);
 	iput(arena->inode);

@@ -19,6 +19,7 @@
 
 #include <linux/atomic.h>
 #include <linux/memcontrol.h>
+#include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -98,6 +99,10 @@ enum pa_pass {
  * @promote_cursor: the chunk that it looks at next
  * @promote_backoff: jiffies that it waits because huge folios are scarce
  * @chunks: struct pa_chunk by chunk number; entries are erased under @lock
+ * @torn: numbers of chunks that were mapped page by page, and are huge or empty now
+ * @map_mm: who mapped the arena last; only ever compared
+ * @map_base: where the arena's offset 0 would be in that mapping
+ * @map_flags: the flags that pa_mmap() gave that mapping
  * @count: events
  * @debugfs: directory, or NULL or an error
  */
@@ -128,6 +133,10 @@ struct pa_arena {
 	unsigned long promote_backoff;
 
 	struct xarray chunks;
+	struct xarray torn;
+	const void *map_mm;
+	unsigned long map_base;
+	vm_flags_t map_flags;
 	struct pa_counters count;
 	struct dentry *debugfs;
 };
@@ -160,6 +169,9 @@ int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req);
 int pa_limit_enforce(struct pa_arena *arena);
 
 /* fault.c */
+unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				   unsigned long pgoff, unsigned long flags);
+void pa_map_anew(struct file *file);
 int pa_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* ioctl.c */

@@ -567,6 +567,9 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 		if (!c->small)
 			return -ENOMEM;
 		c->state = PA_CHUNK_SMALL;
+		/* It needs its page table again. */
+		if (!xa_empty(&arena->torn))
+			xa_erase(&arena->torn, c->index);
 	}
 
 	folio = pa_folio_alloc(arena, PA_GFP_SMALL | __GFP_ZERO, 0);
@@ -618,6 +621,24 @@ void pa_folio_settle(struct folio *folio)
 {
 	folio_lock(folio);
 	folio_unlock(folio);
+}
+
+/**
+ * pa_chunk_torn() - a chunk that was mapped page by page is not small any more
+ * @arena: the arena
+ * @c: the chunk
+ *
+ * See pa_map_anew().  Without memory for the record, mappings stay as they are.
+ *
+ * Context: chunk lock; may sleep.
+ */
+void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c)
+{
+	struct mem_cgroup *old = set_active_memcg(arena->memcg);
+
+	lockdep_assert_held(&c->lock);
+	xa_store(&arena->torn, c->index, xa_mk_value(1), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	set_active_memcg(old);
 }
 
 /**
@@ -676,6 +697,8 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 	list_for_each_entry_safe(folio, next, &mine, lru)
 		pa_folio_settle(folio);
 	list_splice_tail(&mine, list);
+	if (c->state == PA_CHUNK_SMALL && !c->nr_present)
+		pa_chunk_torn(arena, c);
 }
 
 /* A huge chunk of which only a part goes is demoted first. */

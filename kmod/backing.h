@@ -45,7 +45,7 @@ struct pa_arena;
  * stays below this, in bytes, or below this share of what is allocated.
  */
 #define PA_AUTO_SLACK	(2 * PA_CHUNK_SIZE)
-#define PA_AUTO_SHARE	10
+#define PA_AUTO_SHARE	4
 
 enum pa_chunk_state {
 	PA_CHUNK_EMPTY,
@@ -100,6 +100,7 @@ bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const uns
 bool pa_chunk_unscavenge(struct pa_arena *arena, unsigned long index);
 void pa_zap(struct pa_arena *arena, u64 offset, u64 len);
 void pa_folio_settle(struct folio *folio);
+void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c);
 void pa_small_free(struct folio **small);
 
 int pa_backing_init(void);

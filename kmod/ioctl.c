@@ -142,8 +142,9 @@ static int pa_ioctl_free(struct pa_arena *arena, struct pa_arg *arg)
 	return pa_arena_free(arena, req.offset, req.length);
 }
 
-static int pa_ioctl_scavenge(struct pa_arena *arena, struct pa_arg *arg)
+static int pa_ioctl_scavenge(struct file *file, struct pa_arg *arg)
 {
+	struct pa_arena *arena = file->private_data;
 	struct pagearena_scavenge req;
 	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
 
@@ -156,13 +157,15 @@ static int pa_ioctl_scavenge(struct pa_arena *arena, struct pa_arg *arg)
 	if (err)
 		return err;
 	err = pa_scavenge(arena, &req);
+	pa_map_anew(file);
 	if (pa_copy_out(arg, &req, sizeof(req)))
 		return -EFAULT;
 	return err;
 }
 
-static int pa_ioctl_promote(struct pa_arena *arena, struct pa_arg *arg)
+static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 {
+	struct pa_arena *arena = file->private_data;
 	struct pa_promote_opts opts = {};
 	struct pagearena_promote req;
 	unsigned long index, first, end;
@@ -195,6 +198,10 @@ static int pa_ioctl_promote(struct pa_arena *arena, struct pa_arg *arg)
 	results = u64_to_user_ptr(req.results);
 	first = req.offset >> PA_CHUNK_SHIFT;
 	end = first + (req.length >> PA_CHUNK_SHIFT);
+	/* All of the answer must have a place before anything happens. */
+	for (i = 0; i < min_t(u64, req.nr_results, end - first); i++)
+		if (put_user(0, results + i))
+			return -EFAULT;
 	for (index = first; index < end && !err; index++) {
 		int ret = pa_chunk_promote(arena, index, &opts);
 
@@ -205,6 +212,7 @@ static int pa_ioctl_promote(struct pa_arena *arena, struct pa_arg *arg)
 			err = -EINTR;
 		cond_resched();
 	}
+	pa_map_anew(file);
 	if (pa_copy_out(arg, &req, sizeof(req)))
 		return -EFAULT;
 	return err;
@@ -353,9 +361,9 @@ long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case PAGEARENA_IOC_FREE:
 		return pa_ioctl_free(arena, &user);
 	case PAGEARENA_IOC_SCAVENGE:
-		return pa_ioctl_scavenge(arena, &user);
+		return pa_ioctl_scavenge(file, &user);
 	case PAGEARENA_IOC_PROMOTE:
-		return pa_ioctl_promote(arena, &user);
+		return pa_ioctl_promote(file, &user);
 	case PAGEARENA_IOC_STATS:
 		return pa_ioctl_stats(arena, &user);
 	case PAGEARENA_IOC_SPANS:

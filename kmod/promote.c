@@ -200,6 +200,7 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 		return ret;
 	}
 	c->nohuge = false;
+	pa_chunk_torn(arena, c);
 	pa_small_free(small);
 	atomic64_inc(&arena->count.promote);
 	if (opts->background)

@@ -1012,7 +1012,8 @@ u64 span_heap_scavenge_age(struct span_heap *heap, u64 now, u64 limit, u64 bytes
  *
  * For a caller that backs a whole huge page although a part of it is scavenged.  The
  * scavenged spans of the range are cut at its ends and change trees, as if that part had
- * been allocated (rules 4 to 7) and freed at once; needzero stays.
+ * been allocated (rules 4 to 7) and freed at once.  So needzero is set: what is backed can
+ * be written to by a stray pointer.
  *
  * Context: heap lock; atomic.
  * Return: 0; -ENOMEM with fewer than %SPAN_HEAP_SPARES spares; -EINVAL; -EUCLEAN.  On
@@ -1048,6 +1049,7 @@ int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
 			heap->ops->map(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
 		if (heap->ops->used)
 			heap->ops->used(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
+		s->needzero = 1;
 		s->unusedsince = now;
 		span_coalesce(heap, s);
 		free_insert(heap, s);

@@ -129,6 +129,25 @@ TRACE_EVENT(pagearena_demote,
 		  __entry->copied, __entry->err)
 );
 
+TRACE_EVENT(pagearena_map_anew,
+	TP_PROTO(u64 arena, u64 chunk, u64 chunks, int err),
+	TP_ARGS(arena, chunk, chunks, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, chunk)
+		__field(u64, chunks)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->chunk = chunk;
+		__entry->chunks = chunks;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu chunk=%llu chunks=%llu err=%d", __entry->arena, __entry->chunk,
+		  __entry->chunks, __entry->err)
+);
+
 #endif /* PAGEARENA_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -22,8 +22,9 @@
  * offsets and %PAGEARENA_IOC_FREE takes them back.  Memory is found behind an
  * allocated span at its first touch.  Touching anything else raises SIGSEGV;
  * touching an allocated span for which no memory can be had raises SIGBUS.  A
- * page of a freed span that is still mapped stays readable until it is released
- * (or taken away at once, in an arena set up with %PAGEARENA_SETUP_DEBUG).
+ * page of a freed span that is still mapped stays within reach until it is released
+ * (or taken away at once, in an arena set up with %PAGEARENA_SETUP_DEBUG), and so does the
+ * free part of a chunk that is backed by a huge folio.
  */
 
 /**
@@ -147,7 +148,7 @@ struct pagearena_info {
  * An empty chunk is backed whole, by one huge folio, at its first touch, if the policy
  * says so and such a folio lies ready; nothing waits for compaction.  With
  * %PAGEARENA_HUGE_AUTO the policy says so if all of the chunk is allocated, or free and
- * not scavenged; or if what is free and backed comes to no more than a tenth of what is
+ * not scavenged; or if what is free and backed comes to no more than a quarter of what is
  * allocated, or 4 MiB, after it.  The free part of the chunk is no longer scavenged then.
  * AUTO follows the machine: while /sys/kernel/mm/transparent_hugepage/enabled says "never"
  * (looked at once a second at most), it behaves as %PAGEARENA_HUGE_NEVER.  ALWAYS does not
@@ -321,6 +322,11 @@ struct pagearena_scavenge {
  * The contents stay; what is free is not copied.  A chunk is promoted whole or not at all;
  * free parts of it that are scavenged count as backed afterwards.  Whoever touches it
  * meanwhile waits.
+ *
+ * In the calling process the range is mapped by huge entries afterwards, if it is mapped
+ * readable and writable where the process mapped the arena last, and as mmap() left it.
+ * Elsewhere (another process, a mapping changed by mprotect(), mlock() or madvise()) a
+ * chunk that was mapped page by page stays so until it is mapped anew.
  *
  * Errors: EBADFD, EINVAL, EOVERFLOW, EFAULT (@results), EINTR (@counts says what was
  * done until then).
