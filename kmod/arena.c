@@ -14,6 +14,7 @@
 
 #include "arena.h"
 #include "backing.h"
+#include "promote.h"
 #include "trace.h"
 
 /* A heap that has more spares than this gives some back. */
@@ -80,6 +81,18 @@ int pa_add_spares(struct pa_arena *arena)
 	return 0;
 }
 
+/**
+ * pa_fill_spares() - see that there are spares for a call, if memory allows
+ * @arena: the arena
+ *
+ * Context: may sleep; takes the heap lock.
+ */
+void pa_fill_spares(struct pa_arena *arena)
+{
+	if (READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
+		pa_add_spares(arena);
+}
+
 /* Drops the heap lock, and gives spares back if there are many. */
 static void pa_unlock_trim(struct pa_arena *arena)
 	__releases(&arena->lock)
@@ -118,6 +131,8 @@ struct pa_arena *pa_arena_create(void)
 	mutex_init(&arena->scavenge_lock);
 	spin_lock_init(&arena->lock);
 	xa_init_flags(&arena->chunks, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&arena->torn, XA_FLAGS_ACCOUNT);
+	pa_promote_start(arena);
 
 	err = simple_pin_fs(&pa_fs_type, &pa_mnt, &pa_mnt_count);
 	if (err)
@@ -146,7 +161,9 @@ free:
 void pa_arena_destroy(struct pa_arena *arena)
 {
 	pa_debugfs_remove(arena);
+	pa_promote_stop(arena);
 	pa_backing_destroy(arena);
+	xa_destroy(&arena->torn);
 	if (arena->ready)
 		span_heap_destroy(&arena->heap, pa_span_free);
 	iput(arena->inode);
@@ -155,13 +172,20 @@ void pa_arena_destroy(struct pa_arena *arena)
 	kfree(arena);
 }
 
+u64 pa_nr_backed(const struct pa_arena *arena)
+{
+	return arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER);
+}
+
 /* Completes and checks the geometry. */
 static int pa_setup_check(struct pagearena_setup *setup)
 {
 	u64 unit;
 
-	if (setup->fit > PAGEARENA_FIT_FIRST || setup->huge > PAGEARENA_HUGE_ALWAYS)
+	if (setup->fit > PAGEARENA_FIT_PLACED || setup->huge > PAGEARENA_HUGE_ALWAYS)
 		return -EOPNOTSUPP;
+	if (setup->fit == PAGEARENA_FIT_DEFAULT)
+		setup->fit = PAGEARENA_FIT_PLACED;
 	if (!setup->span_page)
 		setup->span_page = PA_SPAN_PAGE_DEFAULT;
 	if (!setup->granule)
@@ -191,6 +215,11 @@ static int pa_setup_check(struct pagearena_setup *setup)
  */
 int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 {
+	static const u8 fits[] = {
+		[PAGEARENA_FIT_BEST] = SPAN_FIT_BEST,
+		[PAGEARENA_FIT_FIRST] = SPAN_FIT_FIRST,
+		[PAGEARENA_FIT_PLACED] = SPAN_FIT_PLACED,
+	};
 	struct span_heap_config cfg = {};
 	int err;
 
@@ -202,13 +231,14 @@ int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 	err = pa_setup_check(setup);
 	if (err)
 		goto out;
+	pa_thp_refresh();
 
 	cfg.size = setup->arena_bytes;
 	cfg.growth = setup->growth;
 	cfg.page_shift = ilog2(setup->span_page);
 	cfg.granule_shift = ilog2(setup->granule);
 	cfg.huge_shift = PA_CHUNK_SHIFT;
-	cfg.fit = setup->fit == PAGEARENA_FIT_FIRST ? SPAN_FIT_FIRST : SPAN_FIT_BEST;
+	cfg.fit = fits[setup->fit];
 	cfg.debug = setup->flags & PAGEARENA_SETUP_DEBUG;
 	err = span_heap_init(&arena->heap, &cfg, &pa_heap_ops, arena);
 	if (err)
@@ -226,7 +256,7 @@ out:
 /* Would what is allocated and what is backed and free together pass the limit? */
 static bool pa_over_limit(struct pa_arena *arena)
 {
-	u64 free = arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER) - arena->nr_inuse;
+	u64 free = pa_nr_backed(arena) - arena->nr_inuse;
 
 	return arena->setup.limit &&
 	       arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) > arena->setup.limit;
@@ -243,7 +273,7 @@ static bool pa_over_limit(struct pa_arena *arena)
 int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 {
 	u8 shift = arena->heap.cfg.page_shift;
-	u64 page = 1ULL << shift, npages, present;
+	u64 page = 1ULL << shift, npages, present, huge;
 	bool zero, backed, over;
 	pgoff_t first, end;
 	struct span *s;
@@ -278,18 +308,21 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 	req->length = span_bytes(s, &arena->heap);
 	first = req->offset >> PAGE_SHIFT;
 	end = (req->offset + req->length + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	present = pa_backing_count(arena, first, end, NULL);
+	present = pa_backing_count(arena, first, end, &huge);
 	backed = present == end - first;
 	zero = !s->needzero || !present;
 	if (shift < PAGE_SHIFT) {
 		pa_pages_alone(arena, req->offset, req->length, &first, &end);
-		present = pa_backing_count(arena, first, end, NULL);
+		present = pa_backing_count(arena, first, end, &huge);
 	}
 	arena->nr_inuse += present;
+	arena->nr_huge_inuse += huge;
 	over = pa_over_limit(arena);
 	spin_unlock(&arena->lock);
 	trace_pagearena_alloc(arena->id, req->offset, req->length, zero, backed);
 
+	if (!present)
+		pa_thp_refresh();
 	if (over)
 		err = pa_limit_enforce(arena);
 	if (!err && (req->flags & PAGEARENA_ALLOC_ZERO) && !zero) {
@@ -321,7 +354,7 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
 {
 	u8 shift = arena->heap.cfg.page_shift;
-	u64 page = 1ULL << shift;
+	u64 page = 1ULL << shift, huge;
 	pgoff_t first, end;
 	struct span *s;
 	int err;
@@ -337,7 +370,8 @@ int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
 	if (!err) {
 		length = span_bytes(s, &arena->heap);
 		pa_pages_alone(arena, offset, length, &first, &end);
-		arena->nr_inuse -= pa_backing_count(arena, first, end, NULL);
+		arena->nr_inuse -= pa_backing_count(arena, first, end, &huge);
+		arena->nr_huge_inuse -= huge;
 		err = span_heap_free(&arena->heap, offset >> shift, 0, ktime_get_ns());
 	}
 	pa_unlock_trim(arena);
@@ -357,6 +391,7 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 {
 	const struct span_heap_stats *heap = &arena->heap.stats;
 	struct pa_counters *count = &arena->count;
+	unsigned int i;
 
 	spin_lock(&arena->lock);
 	out->heap_sys = heap->heap_sys;
@@ -367,6 +402,7 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->small_bytes = arena->nr_small << PAGE_SHIFT;
 	out->backed = out->huge_bytes + out->small_bytes;
 	out->backed_inuse = arena->nr_inuse << PAGE_SHIFT;
+	out->huge_inuse = arena->nr_huge_inuse << PAGE_SHIFT;
 	out->backed_free = out->backed - out->backed_inuse;
 	out->backed_peak = arena->peak << PAGE_SHIFT;
 	out->inuse_peak = heap->inuse_peak;
@@ -385,6 +421,11 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->nr_zap = atomic64_read(&count->zap);
 	out->nr_huge_alloc = atomic64_read(&count->huge_alloc);
 	out->nr_huge_failed = atomic64_read(&count->huge_failed);
+	BUILD_BUG_ON(ARRAY_SIZE(count->refused) > ARRAY_SIZE(out->nr_refused));
+	for (i = 0; i < ARRAY_SIZE(count->refused); i++)
+		out->nr_refused[i] = atomic64_read(&count->refused[i]);
+	out->nr_promote_background = atomic64_read(&count->promote_background);
+	out->nr_demote_failed = atomic64_read(&count->demote_failed);
 	out->nr_promote = atomic64_read(&count->promote);
 	out->nr_demote = atomic64_read(&count->demote);
 	out->bytes_copied = atomic64_read(&count->bytes_copied);

@@ -19,9 +19,11 @@
 
 #include <linux/atomic.h>
 #include <linux/memcontrol.h>
+#include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include "../uapi/linux/pagearena.h"
 
@@ -53,9 +55,24 @@ struct pa_counters {
 	atomic64_t huge_alloc;
 	atomic64_t huge_failed;
 	atomic64_t promote;
+	atomic64_t promote_background;
 	atomic64_t demote;
+	atomic64_t demote_failed;
+	atomic64_t refused[PAGEARENA_PROMOTE_NR];
 	atomic64_t bytes_copied;
 	atomic64_t bytes_zeroed;
+};
+
+/**
+ * enum pa_pass - what scavenging takes of a free span
+ * @PA_PASS_WHOLE: whole chunks
+ * @PA_PASS_SPARE: all that does not break a huge folio
+ * @PA_PASS_CHUNK: what lies in one chunk, though it breaks its huge folio
+ */
+enum pa_pass {
+	PA_PASS_WHOLE,
+	PA_PASS_SPARE,
+	PA_PASS_CHUNK,
 };
 
 /**
@@ -71,10 +88,21 @@ struct pa_counters {
  * @nr_small: small pages that are present; protected by @lock
  * @nr_huge: chunks that are huge; protected by @lock
  * @nr_inuse: pages present that allocated spans touch; protected by @lock
+ * @nr_huge_inuse: of these, pages in huge chunks; protected by @lock
  * @peak: the most pages that have been present; protected by @lock
  * @scavenge_lock: serialises span_heap_scavenge*()
  * @scavenged: pages freed by the current scavenging; protected by @scavenge_lock
+ * @pass: what the current scavenging takes; written under @scavenge_lock and @lock
+ * @pass_chunk: PA_PASS_CHUNK: number of the chunk; likewise
+ * @policy: what the arena does by itself; fields are read and written singly
+ * @promote_work: the background promotion
+ * @promote_cursor: the chunk that it looks at next
+ * @promote_backoff: jiffies that it waits because huge folios are scarce
  * @chunks: struct pa_chunk by chunk number; entries are erased under @lock
+ * @torn: numbers of chunks that were mapped page by page, and are huge or empty now
+ * @map_mm: who mapped the arena last; only ever compared
+ * @map_base: where the arena's offset 0 would be in that mapping
+ * @map_flags: the flags that pa_mmap() gave that mapping
  * @count: events
  * @debugfs: directory, or NULL or an error
  */
@@ -91,12 +119,24 @@ struct pa_arena {
 	u64 nr_small;
 	u64 nr_huge;
 	u64 nr_inuse;
+	u64 nr_huge_inuse;
 	u64 peak;
 
 	struct mutex scavenge_lock;
 	u64 scavenged;
+	enum pa_pass pass;
+	unsigned long pass_chunk;
+
+	struct pagearena_policy policy;
+	struct delayed_work promote_work;
+	unsigned long promote_cursor;
+	unsigned long promote_backoff;
 
 	struct xarray chunks;
+	struct xarray torn;
+	const void *map_mm;
+	unsigned long map_base;
+	vm_flags_t map_flags;
 	struct pa_counters count;
 	struct dentry *debugfs;
 };
@@ -105,6 +145,7 @@ struct pa_arena {
 int pa_arena_init(void);
 void pa_arena_exit(void);
 int pa_add_spares(struct pa_arena *arena);
+void pa_fill_spares(struct pa_arena *arena);
 struct pa_arena *pa_arena_create(void);
 void pa_arena_destroy(struct pa_arena *arena);
 int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup);
@@ -119,12 +160,18 @@ static inline bool pa_arena_ready(struct pa_arena *arena)
 	return smp_load_acquire(&arena->ready);
 }
 
+/** pa_nr_backed() - pages that are present; under the heap lock */
+u64 pa_nr_backed(const struct pa_arena *arena);
+
 /* scavenge.c */
 extern const struct span_heap_ops pa_heap_ops;
-int pa_scavenge(struct pa_arena *arena, u64 bytes, u64 min_age, u64 *released, u64 *backed);
+int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req);
 int pa_limit_enforce(struct pa_arena *arena);
 
 /* fault.c */
+unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				   unsigned long pgoff, unsigned long flags);
+void pa_map_anew(struct file *file);
 int pa_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* ioctl.c */

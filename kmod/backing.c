@@ -28,20 +28,21 @@
 
 #include "arena.h"
 #include "backing.h"
+#include "promote.h"
 #include "trace.h"
-
-/*
- * None of this memory can be migrated, so it is not __GFP_MOVABLE.  A huge folio for a
- * fault is taken where one lies ready, or not at all; PROMOTE may compact for it.
- */
-#define PA_GFP_SMALL	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN)
-#define PA_GFP_HUGE	((GFP_TRANSHUGE_LIGHT & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN)
-#define PA_GFP_PROMOTE	((GFP_TRANSHUGE & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN | \
-			 __GFP_NORETRY)
 
 static struct kmem_cache *pa_chunk_cache;
 
-static struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order)
+/**
+ * pa_folio_alloc() - allocate memory on the arena's account
+ * @arena: the arena
+ * @gfp: PA_GFP_*
+ * @order: log2 of the number of pages
+ *
+ * Context: may sleep.
+ * Return: the folio, or NULL.
+ */
+struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order)
 {
 	struct mem_cgroup *old = set_active_memcg(arena->memcg);
 	struct folio *folio = folio_alloc(gfp, order);
@@ -278,6 +279,21 @@ void pa_pages_alone(struct pa_arena *arena, u64 offset, u64 len, pgoff_t *first,
 }
 
 /**
+ * pa_chunk_is_huge() - is the chunk at an offset huge?
+ * @arena: the arena
+ * @offset: offset in bytes
+ *
+ * Context: heap lock.
+ */
+bool pa_chunk_is_huge(struct pa_arena *arena, u64 offset)
+{
+	struct pa_chunk *c = xa_load(&arena->chunks, offset >> PA_CHUNK_SHIFT);
+
+	lockdep_assert_held(&arena->lock);
+	return c && c->nr_present && READ_ONCE(c->state) == PA_CHUNK_HUGE;
+}
+
+/**
  * pa_backing_count() - count backed pages
  * @arena: the arena
  * @first: first MMU page
@@ -323,12 +339,19 @@ u64 pa_backing_count(struct pa_arena *arena, pgoff_t first, pgoff_t end, u64 *hu
 	return n;
 }
 
-/*
- * The pages of a chunk that allocated spans touch, as a bitmap.  Tells whether all of
- * the chunk may be backed: no part of it is scavenged, in transit or not grown yet.
- * @scavenged is set to whether a free scavenged part is all that is in the way.
+/**
+ * pa_chunk_live() - what of a chunk is alive
+ * @arena: the arena
+ * @index: number of the chunk
+ * @live: set to the pages that allocated spans touch
+ * @scavenged: set to whether scavenged parts are all that is in the way of the result
+ *	being true; may be NULL
+ *
+ * Context: heap lock.
+ * Return: whether all of the chunk may be backed: no part of it is scavenged, in transit
+ * or not grown yet.
  */
-static bool pa_chunk_live(struct pa_arena *arena, unsigned long index, unsigned long *live,
+bool pa_chunk_live(struct pa_arena *arena, unsigned long index, unsigned long *live,
 			  bool *scavenged)
 {
 	struct span_heap *heap = &arena->heap;
@@ -361,21 +384,40 @@ static bool pa_chunk_live(struct pa_arena *arena, unsigned long index, unsigned 
 	return whole && !other;
 }
 
-/* The chunk's pages changed from @before pages in use to what they are now. */
-static void pa_account(struct pa_arena *arena, struct pa_chunk *c, unsigned int before,
-		       const unsigned long *live)
+/**
+ * pa_chunk_account() - take a chunk out of the arena's figures, or into them
+ * @arena: the arena
+ * @c: the chunk
+ * @live: what is alive of it
+ * @sign: -1 before its state and its present pages change, 1 after that
+ *
+ * Context: heap lock and chunk lock.
+ */
+void pa_chunk_account(struct pa_arena *arena, struct pa_chunk *c, const unsigned long *live,
+		      int sign)
 {
-	DECLARE_BITMAP(inuse, PA_CHUNK_PAGES);
+	unsigned int inuse = pa_inuse_weight(c, live);
 
 	lockdep_assert_held(&arena->lock);
-	c->nr_present = bitmap_weight(c->present, PA_CHUNK_PAGES);
-	bitmap_and(inuse, c->present, live, PA_CHUNK_PAGES);
-	arena->nr_inuse += bitmap_weight(inuse, PA_CHUNK_PAGES);
-	arena->nr_inuse -= before;
-	arena->peak = max(arena->peak, arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER));
+	lockdep_assert_held(&c->lock);
+	arena->nr_inuse += sign * (int)inuse;
+	if (c->state == PA_CHUNK_HUGE) {
+		arena->nr_huge += sign;
+		arena->nr_huge_inuse += sign * (int)inuse;
+	} else {
+		arena->nr_small += sign * (int)c->nr_present;
+	}
+	arena->peak = max(arena->peak, pa_nr_backed(arena));
 }
 
-static unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned long *live)
+/**
+ * pa_inuse_weight() - number of pages of a chunk that are present and alive
+ * @c: the chunk
+ * @live: what is alive of it
+ *
+ * Context: heap lock or chunk lock.
+ */
+unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned long *live)
 {
 	DECLARE_BITMAP(inuse, PA_CHUNK_PAGES);
 
@@ -383,44 +425,83 @@ static unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned lon
 	return bitmap_weight(inuse, PA_CHUNK_PAGES);
 }
 
-/*
- * Would backing all of a chunk keep to the limit?  ALLOC counts allocated spans as if all
- * of them were backed, so what is added are the free pages.
- */
-static bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c,
-			    const unsigned long *live)
+/* Pages that are backed and free, if all of a chunk were backed. */
+static u64 pa_free_if_huge(struct pa_arena *arena, const struct pa_chunk *c,
+			   const unsigned long *live)
 {
-	unsigned int nr_live = bitmap_weight(live, PA_CHUNK_PAGES);
-	u64 backed = arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER);
-	u64 free = backed - arena->nr_inuse;
+	u64 free = pa_nr_backed(arena) - arena->nr_inuse;
 
+	return free + PA_CHUNK_PAGES - bitmap_weight(live, PA_CHUNK_PAGES) -
+	       (c->nr_present - pa_inuse_weight(c, live));
+}
+
+/**
+ * pa_limit_allows() - would backing all of a chunk keep to the limit?
+ * @arena: the arena
+ * @c: the chunk
+ * @live: what is alive of it
+ *
+ * ALLOC counts allocated spans as if all of them were backed, so what is added are the
+ * free pages.
+ *
+ * Context: heap lock.
+ */
+bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const unsigned long *live)
+{
 	lockdep_assert_held(&arena->lock);
-	if (!arena->setup.limit)
-		return true;
-	free += PA_CHUNK_PAGES - nr_live - (c->nr_present - pa_inuse_weight(c, live));
-	return arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) <= arena->setup.limit;
+	return !arena->setup.limit ||
+	       arena->heap.stats.heap_inuse + (pa_free_if_huge(arena, c, live) << PAGE_SHIFT) <=
+		       arena->setup.limit;
+}
+
+/**
+ * pa_chunk_unscavenge() - count the free part of a chunk as backed
+ * @arena: the arena
+ * @index: number of the chunk, of which no part is in transit or not grown yet
+ *
+ * Context: heap lock.
+ * Return: false if the heap has not spares enough.
+ */
+bool pa_chunk_unscavenge(struct pa_arena *arena, unsigned long index)
+{
+	u8 shift = PA_CHUNK_SHIFT - arena->heap.cfg.page_shift;
+
+	return !span_heap_unscavenge(&arena->heap, (u64)index << shift, 1ULL << shift,
+				     ktime_get_ns());
 }
 
 /* Filling */
 
+/* Does the policy want all of an empty chunk backed, of which @live is alive? */
+static bool pa_policy_huge(struct pa_arena *arena, struct pa_chunk *c, bool whole,
+			   bool scavenged, const unsigned long *live)
+{
+	u64 free = pa_free_if_huge(arena, c, live) << PAGE_SHIFT;
+
+	if (!pa_limit_allows(arena, c, live))
+		return false;
+	if (whole || (scavenged && arena->setup.huge == PAGEARENA_HUGE_ALWAYS))
+		return true;
+	return scavenged &&
+	       free <= max_t(u64, PA_AUTO_SLACK, arena->heap.stats.heap_inuse / PA_AUTO_SHARE);
+}
+
 /*
- * Backs all of an empty chunk by one folio.  The policy is looked at without the heap
- * lock first, so that no huge folio is allocated for nothing.
+ * Backs all of an empty chunk by one folio.  The policy is looked at before the folio is
+ * allocated, so that none is for nothing, and after it, as the heap lock was dropped.
  */
 static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 {
 	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
-	bool always = arena->setup.huge == PAGEARENA_HUGE_ALWAYS;
+	bool whole, scavenged, ok;
 	struct folio *folio;
-	bool scavenged, ok;
 
 	lockdep_assert_held(&c->lock);
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || arena->setup.huge == PAGEARENA_HUGE_NEVER ||
-	    c->nohuge)
+	if (!pa_huge_enabled(arena) || READ_ONCE(c->nohuge))
 		return false;
 	spin_lock(&arena->lock);
-	ok = pa_chunk_live(arena, c->index, live, &scavenged) || (scavenged && always);
-	ok = ok && pa_limit_allows(arena, c, live);
+	whole = pa_chunk_live(arena, c->index, live, &scavenged);
+	ok = pa_policy_huge(arena, c, whole, scavenged, live);
 	spin_unlock(&arena->lock);
 	if (!ok)
 		return false;
@@ -433,25 +514,20 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	atomic64_inc(&arena->count.huge_alloc);
 	atomic64_add(PA_CHUNK_SIZE, &arena->count.bytes_zeroed);
 
-	/* Without spares span_heap_unscavenge() fails, and the chunk gets small pages. */
-	if (always && READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
-		pa_add_spares(arena);
+	/* Without spares the chunk gets small pages. */
+	if (!whole)
+		pa_fill_spares(arena);
 	spin_lock(&arena->lock);
-	ok = pa_chunk_live(arena, c->index, live, &scavenged);
-	if (!ok && scavenged && always) {
-		/* What is free here is backed from now on. */
-		u8 shift = arena->heap.cfg.page_shift;
-
-		ok = !span_heap_unscavenge(&arena->heap, (u64)c->index << (PA_CHUNK_SHIFT - shift),
-					   1ULL << (PA_CHUNK_SHIFT - shift), ktime_get_ns());
-	}
-	ok = ok && pa_limit_allows(arena, c, live);
+	whole = pa_chunk_live(arena, c->index, live, &scavenged);
+	ok = pa_policy_huge(arena, c, whole, scavenged, live);
+	if (ok && !whole)
+		ok = pa_chunk_unscavenge(arena, c->index);
 	if (ok) {
 		c->huge = folio;
 		c->state = PA_CHUNK_HUGE;
 		bitmap_fill(c->present, PA_CHUNK_PAGES);
-		arena->nr_huge++;
-		pa_account(arena, c, 0, live);
+		c->nr_present = PA_CHUNK_PAGES;
+		pa_chunk_account(arena, c, live, 1);
 	}
 	spin_unlock(&arena->lock);
 	if (!ok)
@@ -491,6 +567,9 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 		if (!c->small)
 			return -ENOMEM;
 		c->state = PA_CHUNK_SMALL;
+		/* It needs its page table again. */
+		if (!xa_empty(&arena->torn))
+			xa_erase(&arena->torn, c->index);
 	}
 
 	folio = pa_folio_alloc(arena, PA_GFP_SMALL | __GFP_ZERO, 0);
@@ -504,34 +583,71 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 		c->nr_present++;
 		arena->nr_small++;
 		arena->nr_inuse++;
-		arena->peak = max(arena->peak,
-				  arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER));
+		arena->peak = max(arena->peak, pa_nr_backed(arena));
 	}
 	spin_unlock(&arena->lock);
 	if (!inuse) {
 		folio_put(folio);
 		return -ENOENT;
 	}
+	pa_promote_notice(arena, c);
 	atomic64_add(PAGE_SIZE, &arena->count.bytes_zeroed);
 	return 0;
 }
 
 /* Zapping, moving, releasing */
 
-static void pa_zap(struct pa_arena *arena, u64 offset, u64 len)
+/**
+ * pa_zap() - take all mappings of a range away
+ * @arena: the arena
+ * @offset: start, in bytes
+ * @len: length in bytes
+ *
+ * Context: may sleep; no heap lock.
+ */
+void pa_zap(struct pa_arena *arena, u64 offset, u64 len)
 {
 	unmap_mapping_range(arena->inode->i_mapping, offset, len, 1);
 	atomic64_inc(&arena->count.zap);
 }
 
-/* Waits until a fault that was handed the folio has put it into its page table. */
-static void pa_folio_settle(struct folio *folio)
+/**
+ * pa_folio_settle() - wait until a fault that was handed a folio has mapped it
+ * @folio: the folio
+ *
+ * Context: chunk lock, so that no other fault gets it.
+ */
+void pa_folio_settle(struct folio *folio)
 {
 	folio_lock(folio);
 	folio_unlock(folio);
 }
 
-static void pa_small_free(struct folio **small)
+/**
+ * pa_chunk_torn() - a chunk that was mapped page by page is not small any more
+ * @arena: the arena
+ * @c: the chunk
+ *
+ * See pa_map_anew().  Without memory for the record, mappings stay as they are.
+ *
+ * Context: chunk lock; may sleep.
+ */
+void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c)
+{
+	struct mem_cgroup *old = set_active_memcg(arena->memcg);
+
+	lockdep_assert_held(&c->lock);
+	xa_store(&arena->torn, c->index, xa_mk_value(1), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	set_active_memcg(old);
+}
+
+/**
+ * pa_small_free() - give back the folios of a small chunk, and the array
+ * @small: the array, or NULL
+ *
+ * Context: may sleep.
+ */
+void pa_small_free(struct folio **small)
 {
 	unsigned int i;
 
@@ -541,71 +657,6 @@ static void pa_small_free(struct folio **small)
 		if (small[i])
 			folio_put(small[i]);
 	kfree(small);
-}
-
-/*
- * Demotion: moves what is alive in a huge chunk to small folios and gives the huge one
- * back.  What is free in the chunk is not backed any more.
- */
-static int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
-{
-	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
-	DECLARE_BITMAP(now, PA_CHUNK_PAGES);
-	struct folio *huge = c->huge, **small;
-	struct mem_cgroup *old;
-	unsigned int i, n = 0, before;
-	int err = 0;
-
-	lockdep_assert_held(&c->lock);
-	old = set_active_memcg(arena->memcg);
-	small = kcalloc(PA_CHUNK_PAGES, sizeof(*small), GFP_KERNEL_ACCOUNT);
-	set_active_memcg(old);
-	if (!small)
-		return -ENOMEM;
-
-	pa_folio_settle(huge);
-	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
-	if (folio_ref_count(huge) != 1) {
-		err = -EBUSY;
-		goto fail;
-	}
-	spin_lock(&arena->lock);
-	pa_chunk_live(arena, c->index, live, NULL);
-	spin_unlock(&arena->lock);
-	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
-		small[i] = pa_folio_alloc(arena, PA_GFP_SMALL, 0);
-		if (!small[i]) {
-			err = -ENOMEM;
-			goto fail;
-		}
-		copy_highpage(&small[i]->page, folio_page(huge, i));
-		n++;
-		cond_resched();
-	}
-
-	spin_lock(&arena->lock);
-	/* A span that was allocated meanwhile counts its pages as backed; they are not now. */
-	pa_chunk_live(arena, c->index, now, NULL);
-	before = pa_inuse_weight(c, now);
-	c->small = small;
-	c->state = PA_CHUNK_SMALL;
-	bitmap_copy(c->present, live, PA_CHUNK_PAGES);
-	arena->nr_huge--;
-	arena->nr_small += n;
-	pa_account(arena, c, before, now);
-	spin_unlock(&arena->lock);
-	c->nohuge = true;
-	folio_put(huge);
-
-	atomic64_inc(&arena->count.demote);
-	atomic64_add((u64)n << PAGE_SHIFT, &arena->count.bytes_copied);
-	trace_pagearena_demote(arena->id, c->index, n, 0);
-	return 0;
-
-fail:
-	pa_small_free(small);
-	trace_pagearena_demote(arena->id, c->index, n, err);
-	return err;
 }
 
 /* Takes the pages from @from to @to out of a chunk, onto a list. */
@@ -646,6 +697,8 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 	list_for_each_entry_safe(folio, next, &mine, lru)
 		pa_folio_settle(folio);
 	list_splice_tail(&mine, list);
+	if (c->state == PA_CHUNK_SMALL && !c->nr_present)
+		pa_chunk_torn(arena, c);
 }
 
 /* A huge chunk of which only a part goes is demoted first. */
@@ -726,109 +779,6 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed)
 	}
 	*freed += pages;
 	return 0;
-}
-
-/**
- * pa_chunk_promote() - put what a chunk holds on one huge folio
- * @arena: the arena
- * @index: number of the chunk
- *
- * Contents stay.  Whoever touches the chunk meanwhile waits.
- *
- * Context: may sleep, and compact memory; takes the chunk's lock.
- * Return: PAGEARENA_PROMOTE_*
- */
-int pa_chunk_promote(struct pa_arena *arena, unsigned long index)
-{
-	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
-	struct folio *huge = NULL, **small = NULL;
-	struct pa_chunk *c = pa_chunk_get(arena, index);
-	unsigned int i, before, copied = 0;
-	int ret;
-
-	if (!c)
-		return PAGEARENA_PROMOTE_EMPTY;
-	mutex_lock(&c->lock);
-	ret = PAGEARENA_PROMOTE_EMPTY;
-	if (c->state == PA_CHUNK_HUGE)
-		ret = PAGEARENA_PROMOTE_ALREADY;
-	if (c->state != PA_CHUNK_SMALL)
-		goto out;
-
-	spin_lock(&arena->lock);
-	ret = PAGEARENA_PROMOTE_DONE;
-	if (!pa_chunk_live(arena, index, live, NULL))
-		ret = PAGEARENA_PROMOTE_PARTIAL;
-	else if (!pa_limit_allows(arena, c, live))
-		ret = PAGEARENA_PROMOTE_LIMIT;
-	spin_unlock(&arena->lock);
-	if (ret)
-		goto out;
-
-	ret = PAGEARENA_PROMOTE_NOMEM;
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
-		goto out;
-	huge = pa_folio_alloc(arena, PA_GFP_PROMOTE, PA_CHUNK_ORDER);
-	if (!huge) {
-		atomic64_inc(&arena->count.huge_failed);
-		goto out;
-	}
-	atomic64_inc(&arena->count.huge_alloc);
-
-	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
-		pa_folio_settle(c->small[i]);
-	pa_zap(arena, (u64)index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
-	ret = PAGEARENA_PROMOTE_PINNED;
-	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
-		if (folio_ref_count(c->small[i]) != 1)
-			goto out;
-
-	spin_lock(&arena->lock);
-	pa_chunk_live(arena, index, live, NULL);
-	spin_unlock(&arena->lock);
-	for (i = 0; i < PA_CHUNK_PAGES; i++) {
-		if (test_bit(i, live) && c->small[i]) {
-			copy_highpage(folio_page(huge, i), &c->small[i]->page);
-			copied++;
-		} else {
-			clear_highpage(folio_page(huge, i));
-		}
-		cond_resched();
-	}
-
-	spin_lock(&arena->lock);
-	/* Spans may have come and gone; one on its way out must not find a huge folio. */
-	if (!pa_chunk_live(arena, index, live, NULL)) {
-		ret = PAGEARENA_PROMOTE_PARTIAL;
-	} else if (!pa_limit_allows(arena, c, live)) {
-		ret = PAGEARENA_PROMOTE_LIMIT;
-	} else {
-		ret = PAGEARENA_PROMOTE_DONE;
-		small = c->small;
-		before = pa_inuse_weight(c, live);
-		arena->nr_small -= c->nr_present;
-		arena->nr_huge++;
-		c->huge = huge;
-		c->state = PA_CHUNK_HUGE;
-		bitmap_fill(c->present, PA_CHUNK_PAGES);
-		pa_account(arena, c, before, live);
-		huge = NULL;
-	}
-	spin_unlock(&arena->lock);
-	if (ret == PAGEARENA_PROMOTE_DONE) {
-		c->nohuge = false;
-		atomic64_inc(&arena->count.promote);
-		atomic64_add((u64)copied << PAGE_SHIFT, &arena->count.bytes_copied);
-		atomic64_add((u64)(PA_CHUNK_PAGES - copied) << PAGE_SHIFT,
-			     &arena->count.bytes_zeroed);
-	}
-out:
-	trace_pagearena_promote(arena->id, index, copied, ret);
-	pa_chunk_unlock_put(arena, c);
-	pa_small_free(small);
-	if (huge)
-		folio_put(huge);
-	return ret;
 }
 
 /* What ALLOC asks for */
@@ -936,7 +886,7 @@ void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len)
  */
 const char *pa_backing_recount(struct pa_arena *arena)
 {
-	u64 pages = 0, inuse = 0, huge = 0;
+	u64 pages = 0, inuse = 0, huge = 0, huge_inuse = 0;
 	unsigned long index;
 	struct pa_chunk *c;
 	struct span *s;
@@ -950,12 +900,15 @@ const char *pa_backing_recount(struct pa_arena *arena)
 		pa_chunk_live(arena, index, live, NULL);
 		inuse += pa_inuse_weight(c, live);
 		pages += c->nr_present;
-		huge += c->nr_present && READ_ONCE(c->state) == PA_CHUNK_HUGE;
+		if (c->nr_present && READ_ONCE(c->state) == PA_CHUNK_HUGE) {
+			huge++;
+			huge_inuse += pa_inuse_weight(c, live);
+		}
 	}
-	if (pages != arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER) ||
+	if (pages != pa_nr_backed(arena) ||
 	    huge != arena->nr_huge)
 		return "number of pages present";
-	if (inuse != arena->nr_inuse)
+	if (inuse != arena->nr_inuse || huge_inuse != arena->nr_huge_inuse)
 		return "number of pages in use";
 	for (s = span_heap_first(&arena->heap); s; s = span_heap_next(s)) {
 		u64 granule = 1ULL << arena->heap.cfg.granule_shift;

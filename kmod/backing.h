@@ -17,6 +17,7 @@
 #define PAGEARENA_BACKING_H
 
 #include <linux/bitmap.h>
+#include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
@@ -28,6 +29,23 @@ struct pa_arena;
 #define PA_CHUNK_SIZE	(1UL << PA_CHUNK_SHIFT)
 #define PA_CHUNK_ORDER	(PA_CHUNK_SHIFT - PAGE_SHIFT)
 #define PA_CHUNK_PAGES	(1UL << PA_CHUNK_ORDER)
+
+/*
+ * None of this memory can be migrated, so it is not __GFP_MOVABLE.  A huge folio for a
+ * fault is taken where one lies ready, or not at all; PROMOTE may be asked to compact for
+ * it.
+ */
+#define PA_GFP_SMALL	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN)
+#define PA_GFP_HUGE	((GFP_TRANSHUGE_LIGHT & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN)
+#define PA_GFP_COMPACT	((GFP_TRANSHUGE & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN | \
+			 __GFP_NORETRY)
+
+/*
+ * PAGEARENA_HUGE_AUTO backs a chunk of which a part is scavenged if what is backed and free
+ * stays below this, in bytes, or below this share of what is allocated.
+ */
+#define PA_AUTO_SLACK	(2 * PA_CHUNK_SIZE)
+#define PA_AUTO_SHARE	4
 
 enum pa_chunk_state {
 	PA_CHUNK_EMPTY,
@@ -70,7 +88,20 @@ struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index);
 void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c);
 struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i);
 int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i);
-int pa_chunk_promote(struct pa_arena *arena, unsigned long index);
+
+bool pa_chunk_is_huge(struct pa_arena *arena, u64 offset);
+struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order);
+bool pa_chunk_live(struct pa_arena *arena, unsigned long index, unsigned long *live,
+		   bool *scavenged);
+unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned long *live);
+void pa_chunk_account(struct pa_arena *arena, struct pa_chunk *c, const unsigned long *live,
+		      int sign);
+bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const unsigned long *live);
+bool pa_chunk_unscavenge(struct pa_arena *arena, unsigned long index);
+void pa_zap(struct pa_arena *arena, u64 offset, u64 len);
+void pa_folio_settle(struct folio *folio);
+void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c);
+void pa_small_free(struct folio **small);
 
 int pa_backing_init(void);
 void pa_backing_exit(void);

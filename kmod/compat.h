@@ -28,9 +28,10 @@
 
 /* Aligned for huge pages where the kernel has them; else the core's choice. */
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
-#define pa_get_unmapped_area	thp_get_unmapped_area
+#define pa_thp_get_unmapped_area	thp_get_unmapped_area
 #else
-#define pa_get_unmapped_area	NULL
+#define pa_thp_get_unmapped_area(file, addr, len, pgoff, flags) \
+	mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags)
 #endif
 
 #endif /* PAGEARENA_COMPAT_H */

@@ -8,6 +8,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/pagemap.h>
 
 #include "arena.h"
@@ -72,6 +73,89 @@ static const struct vm_operations_struct pa_vm_ops = {
 	.map_pages = pa_map_pages,
 };
 
+/*
+ * Mapping anew
+ *
+ * The core maps a huge folio by one PMD only where there is no page table yet, and it keeps
+ * page tables that a zap has emptied.  So a chunk that was mapped page by page and is huge
+ * now would be mapped page by page again.  Mapping its range once more, over itself, makes
+ * the core free the page table.
+ *
+ * A call does that for the process that makes it, after the arena's work is done, for the
+ * chunks that are on record in pa_arena.torn.  It must not hit a mapping that another thread
+ * has just put in the place.  The core asks pa_get_unmapped_area() for the address under the
+ * very hold of mmap_lock under which it maps, so that is where the place is checked: it
+ * still holds this file, there, with the flags that pa_mmap() left, or all stays as it is.
+ */
+
+/* A flag of mmap() that means nothing to the core; whoever sets it only gets the check. */
+#define PA_MAP_ANEW	(1UL << 40)
+
+/* Does what is mapped at @addr look as pa_mmap() left it?  Under mmap_lock. */
+static bool pa_mapped_at(struct file *file, unsigned long addr, unsigned long len,
+			 unsigned long pgoff)
+{
+	struct vm_area_struct *vma = find_vma(current->mm, addr);
+	struct pa_arena *arena = file->private_data;
+
+	if (!vma || vma->vm_start > addr || vma->vm_end - addr < len || vma->vm_file != file ||
+	    vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT) != pgoff)
+		return false;
+	return !((vma->vm_flags ^ READ_ONCE(arena->map_flags)) & ~(vm_flags_t)VM_SOFTDIRTY);
+}
+
+/**
+ * pa_get_unmapped_area() - choose an address for a mapping
+ * @file: the arena's file
+ * @addr: hint, or the address
+ * @len: bytes
+ * @pgoff: where in the file
+ * @flags: MAP_*
+ *
+ * Aligned so that PMDs fit.
+ *
+ * Context: mmap_lock for writing.
+ * Return: the address, or an error.
+ */
+unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
+				   unsigned long pgoff, unsigned long flags)
+{
+	if (flags & PA_MAP_ANEW && !pa_mapped_at(file, addr, len, pgoff))
+		return -EAGAIN;
+	return pa_thp_get_unmapped_area(file, addr, len, pgoff, flags);
+}
+
+/**
+ * pa_map_anew() - get rid of page tables that stand in the way of PMDs
+ * @file: the arena's file
+ *
+ * Only the calling process is served, and only at the place where it has mapped the arena
+ * last.
+ *
+ * Context: may sleep; takes mmap_lock, so no lock of the arena may be held.
+ */
+void pa_map_anew(struct file *file)
+{
+	struct pa_arena *arena = file->private_data;
+	unsigned long index = 0, end, addr;
+
+	if (PMD_SIZE != PA_CHUNK_SIZE || xa_empty(&arena->torn) || !current->mm ||
+	    READ_ONCE(arena->map_mm) != current->mm)
+		return;
+	while (xa_find(&arena->torn, &index, ULONG_MAX, XA_PRESENT)) {
+		for (end = index; xa_erase(&arena->torn, end); end++)
+			;
+		addr = READ_ONCE(arena->map_base) + (index << PA_CHUNK_SHIFT);
+		addr = vm_mmap(file, addr, (end - index) << PA_CHUNK_SHIFT, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_FIXED | PA_MAP_ANEW, index << PA_CHUNK_SHIFT);
+		/* On failure the mapping is as it was, and pages are mapped one by one. */
+		trace_pagearena_map_anew(arena->id, index, end - index,
+					 IS_ERR_VALUE(addr) ? (int)addr : 0);
+		index = end;
+		cond_resched();
+	}
+}
+
 /**
  * pa_mmap() - map a part of an arena
  * @file: the arena's file
@@ -104,5 +188,11 @@ int pa_mmap(struct file *file, struct vm_area_struct *vma)
 	pa_vm_flags_clear(vma, VM_MAYEXEC);
 	vma->vm_private_data = arena;
 	vma->vm_ops = &pa_vm_ops;
+	if (vma->vm_flags & VM_WRITE && vma->vm_flags & VM_READ) {
+		/* Where pa_map_anew() shall look.  No more than a hint, and never followed. */
+		WRITE_ONCE(arena->map_mm, vma->vm_mm);
+		WRITE_ONCE(arena->map_base, vma->vm_start - (vma->vm_pgoff << PAGE_SHIFT));
+		WRITE_ONCE(arena->map_flags, vma->vm_flags);
+	}
 	return 0;
 }

@@ -9,12 +9,14 @@
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "arena.h"
 #include "backing.h"
+#include "promote.h"
 
 /* A structure that the user gave. */
 struct pa_arg {
@@ -140,26 +142,31 @@ static int pa_ioctl_free(struct pa_arena *arena, struct pa_arg *arg)
 	return pa_arena_free(arena, req.offset, req.length);
 }
 
-static int pa_ioctl_scavenge(struct pa_arena *arena, struct pa_arg *arg)
+static int pa_ioctl_scavenge(struct file *file, struct pa_arg *arg)
 {
+	struct pa_arena *arena = file->private_data;
 	struct pagearena_scavenge req;
 	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
 
 	if (err)
 		return err;
-	if (req.flags || !req.bytes || req.released || req.backed)
+	if (req.flags & ~(PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE) ||
+	    req.flags == PAGEARENA_SCAVENGE_FORCE || !req.bytes || req.released || req.backed)
 		return -EINVAL;
 	err = pa_copy_out(arg, &req, sizeof(req));
 	if (err)
 		return err;
-	err = pa_scavenge(arena, req.bytes, req.min_age_ns, &req.released, &req.backed);
+	err = pa_scavenge(arena, &req);
+	pa_map_anew(file);
 	if (pa_copy_out(arg, &req, sizeof(req)))
 		return -EFAULT;
 	return err;
 }
 
-static int pa_ioctl_promote(struct pa_arena *arena, struct pa_arg *arg)
+static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 {
+	struct pa_arena *arena = file->private_data;
+	struct pa_promote_opts opts = {};
 	struct pagearena_promote req;
 	unsigned long index, first, end;
 	u32 __user *results;
@@ -169,7 +176,7 @@ static int pa_ioctl_promote(struct pa_arena *arena, struct pa_arg *arg)
 	BUILD_BUG_ON(PAGEARENA_PROMOTE_NR > ARRAY_SIZE(req.counts));
 	if (err)
 		return err;
-	if (req.flags || req.__pad || !req.length || !IS_ALIGNED(req.offset, PA_CHUNK_SIZE) ||
+	if (req.flags & ~PAGEARENA_PROMOTE_COMPACT || req.min_density > 100 || !req.length || !IS_ALIGNED(req.offset, PA_CHUNK_SIZE) ||
 	    !IS_ALIGNED(req.length, PA_CHUNK_SIZE) || !!req.nr_results != !!req.results)
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(req.counts); i++)
@@ -183,11 +190,20 @@ static int pa_ioctl_promote(struct pa_arena *arena, struct pa_arg *arg)
 	if (err)
 		return err;
 
+	opts.compact = req.flags & PAGEARENA_PROMOTE_COMPACT;
+	opts.min_pages = DIV_ROUND_UP(req.min_density * PA_CHUNK_PAGES, 100);
+	if (req.deadline_ns && check_add_overflow(ktime_get_ns(), (u64)req.deadline_ns,
+						  &opts.deadline))
+		opts.deadline = 0;
 	results = u64_to_user_ptr(req.results);
 	first = req.offset >> PA_CHUNK_SHIFT;
 	end = first + (req.length >> PA_CHUNK_SHIFT);
+	/* All of the answer must have a place before anything happens. */
+	for (i = 0; i < min_t(u64, req.nr_results, end - first); i++)
+		if (put_user(0, results + i))
+			return -EFAULT;
 	for (index = first; index < end && !err; index++) {
-		int ret = pa_chunk_promote(arena, index);
+		int ret = pa_chunk_promote(arena, index, &opts);
 
 		req.counts[ret]++;
 		if (index - first < req.nr_results && put_user(ret, results + (index - first)))
@@ -196,9 +212,37 @@ static int pa_ioctl_promote(struct pa_arena *arena, struct pa_arg *arg)
 			err = -EINTR;
 		cond_resched();
 	}
+	pa_map_anew(file);
 	if (pa_copy_out(arg, &req, sizeof(req)))
 		return -EFAULT;
 	return err;
+}
+
+static int pa_ioctl_policy(struct pa_arena *arena, struct pa_arg *arg)
+{
+	struct pagearena_policy *policy = &arena->policy, req;
+	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
+
+	if (err)
+		return err;
+	if (req.set & ~(PAGEARENA_POLICY_PROMOTE_PERCENT | PAGEARENA_POLICY_PROMOTE_DENSITY))
+		return -EINVAL;
+	if (req.set & PAGEARENA_POLICY_PROMOTE_PERCENT ? req.promote_percent > 100 :
+							 req.promote_percent)
+		return -EINVAL;
+	if (req.set & PAGEARENA_POLICY_PROMOTE_DENSITY ?
+	    !req.promote_density || req.promote_density > 100 : req.promote_density)
+		return -EINVAL;
+	err = pa_copy_out(arg, &req, sizeof(req));
+	if (err)
+		return err;
+	if (req.set & PAGEARENA_POLICY_PROMOTE_PERCENT)
+		WRITE_ONCE(policy->promote_percent, req.promote_percent);
+	if (req.set & PAGEARENA_POLICY_PROMOTE_DENSITY)
+		WRITE_ONCE(policy->promote_density, req.promote_density);
+	req.promote_percent = READ_ONCE(policy->promote_percent);
+	req.promote_density = READ_ONCE(policy->promote_density);
+	return pa_copy_out(arg, &req, sizeof(req));
 }
 
 static int pa_ioctl_stats(struct pa_arena *arena, struct pa_arg *arg)
@@ -303,6 +347,7 @@ long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case PAGEARENA_IOC_STATS:
 	case PAGEARENA_IOC_SPANS:
 	case PAGEARENA_IOC_QUERY:
+	case PAGEARENA_IOC_POLICY:
 		break;
 	default:
 		return -ENOTTY;
@@ -316,13 +361,15 @@ long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case PAGEARENA_IOC_FREE:
 		return pa_ioctl_free(arena, &user);
 	case PAGEARENA_IOC_SCAVENGE:
-		return pa_ioctl_scavenge(arena, &user);
+		return pa_ioctl_scavenge(file, &user);
 	case PAGEARENA_IOC_PROMOTE:
-		return pa_ioctl_promote(arena, &user);
+		return pa_ioctl_promote(file, &user);
 	case PAGEARENA_IOC_STATS:
 		return pa_ioctl_stats(arena, &user);
 	case PAGEARENA_IOC_SPANS:
 		return pa_ioctl_spans(arena, &user);
+	case PAGEARENA_IOC_POLICY:
+		return pa_ioctl_policy(arena, &user);
 	default:
 		return pa_ioctl_query(arena, &user);
 	}

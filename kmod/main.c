@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "backing.h"
 #include "compat.h"
+#include "promote.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -62,6 +63,9 @@ static int __init pa_init(void)
 	err = pa_backing_init();
 	if (err)
 		goto exit_arena;
+	err = pa_promote_init();
+	if (err)
+		goto exit_backing;
 	pa_debugfs_init();
 	err = misc_register(&pa_device);
 	if (err)
@@ -70,6 +74,8 @@ static int __init pa_init(void)
 
 exit_debugfs:
 	pa_debugfs_exit();
+	pa_promote_exit();
+exit_backing:
 	pa_backing_exit();
 exit_arena:
 	pa_arena_exit();
@@ -80,6 +86,7 @@ static void __exit pa_exit(void)
 {
 	misc_deregister(&pa_device);
 	pa_debugfs_exit();
+	pa_promote_exit();
 	pa_backing_exit();
 	pa_arena_exit();
 }

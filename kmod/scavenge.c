@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Scavenging: which free memory goes back, when, and how the heap reaches pages.
+ *
+ * Whole chunks go first, then what lies in small folios, then, if it must be, what lies in
+ * huge folios beside live memory, the sparsest first.  The heap walks its spans by size or
+ * by age; trim() tells it which part of a span the current pass takes.
  */
+#include <linux/bitmap.h>
+#include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sort.h>
 #include <linux/timekeeping.h>
 
 #include "arena.h"
@@ -22,6 +29,7 @@ static int pa_op_unused(void *ctx, u64 offset, u64 len)
 	spin_unlock(&arena->lock);
 	err = pa_backing_release(arena, offset, len, &freed);
 	arena->scavenged += freed;
+	pa_fill_spares(arena);
 	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
 	spin_lock(&arena->lock);
 	return err;
@@ -51,6 +59,42 @@ static void pa_op_hugepage(void *ctx, u64 offset, u64 len)
 	pa_backing_hugepage(ctx, offset, len);
 }
 
+/* trim(): what the current pass takes of a free range. */
+static bool pa_op_trim(void *ctx, u64 *offset, u64 *len)
+{
+	struct pa_arena *arena = ctx;
+	u64 start = *offset, end = start + *len;
+
+	switch (arena->pass) {
+	case PA_PASS_WHOLE:
+		start = round_up(start, PA_CHUNK_SIZE);
+		end = round_down(end, PA_CHUNK_SIZE);
+		break;
+	case PA_PASS_SPARE:
+		/* Only at its ends can a range share a chunk with something else. */
+		if (!IS_ALIGNED(start, PA_CHUNK_SIZE) && pa_chunk_is_huge(arena, start))
+			start = round_up(start, PA_CHUNK_SIZE);
+		if (!IS_ALIGNED(end, PA_CHUNK_SIZE) && pa_chunk_is_huge(arena, end))
+			end = round_down(end, PA_CHUNK_SIZE);
+		break;
+	case PA_PASS_CHUNK:
+		start = max(start, (u64)arena->pass_chunk << PA_CHUNK_SHIFT);
+		end = min(end, (u64)(arena->pass_chunk + 1) << PA_CHUNK_SHIFT);
+		break;
+	}
+	if (start >= end)
+		return false;
+	*offset = start;
+	*len = end - start;
+	return true;
+}
+
+/* prefer(): allocate where a chunk is backed and in use anyway. */
+static bool pa_op_prefer(void *ctx, u64 offset, u64 len)
+{
+	return pa_chunk_is_huge(ctx, offset);
+}
+
 /*
  * map() and used() have nothing to do: address space is there once the file is mapped,
  * and the fault handler asks the heap whether a page may be used.
@@ -59,6 +103,8 @@ const struct span_heap_ops pa_heap_ops = {
 	.unused = pa_op_unused,
 	.hugepage = pa_op_hugepage,
 	.fault = pa_op_fault,
+	.trim = pa_op_trim,
+	.prefer = pa_op_prefer,
 };
 
 static bool pa_scavenge_stop(void *ctx)
@@ -66,34 +112,140 @@ static bool pa_scavenge_stop(void *ctx)
 	return signal_pending(current);
 }
 
+/* One of the first two passes over all spans. */
+static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes, u64 min_age)
+{
+	u64 released;
+
+	pa_fill_spares(arena);
+	spin_lock(&arena->lock);
+	arena->pass = pass;
+	if (min_age)
+		released = span_heap_scavenge_age(&arena->heap, ktime_get_ns(), min_age, bytes,
+						  pa_scavenge_stop);
+	else
+		released = span_heap_scavenge_bytes(&arena->heap, bytes, pa_scavenge_stop);
+	spin_unlock(&arena->lock);
+	return released;
+}
+
+/* All free spans of one chunk, though it breaks the huge folio. */
+static u64 pa_scavenge_chunk(struct pa_arena *arena, unsigned long index, u64 min_age)
+{
+	struct span_heap *heap = &arena->heap;
+	u8 shift = PA_CHUNK_SHIFT - heap->cfg.page_shift;
+	u64 page = (u64)index << shift, end = (u64)(index + 1) << shift;
+	u64 released = 0, now = ktime_get_ns();
+
+	pa_fill_spares(arena);
+	spin_lock(&arena->lock);
+	arena->pass = PA_PASS_CHUNK;
+	arena->pass_chunk = index;
+	while (page < end) {
+		struct span *s = span_heap_find(heap, page);
+		s64 ret;
+
+		if (!s)
+			break;
+		page = s->base + s->npages;
+		if (min_age && (now <= s->unusedsince || now - s->unusedsince <= min_age))
+			continue;
+		ret = span_heap_scavenge(heap, s);
+		if (ret < 0)
+			break;
+		released += ret;
+	}
+	spin_unlock(&arena->lock);
+	return released;
+}
+
+struct pa_sparse {
+	unsigned long index;
+	unsigned int live;
+};
+
+static int pa_sparse_cmp(const void *a, const void *b)
+{
+	const struct pa_sparse *x = a, *y = b;
+
+	return x->live != y->live ? (x->live < y->live ? -1 : 1) :
+				    (x->index < y->index ? -1 : x->index > y->index);
+}
+
+/*
+ * The third pass: huge chunks that are partly free, the sparsest first.  Without memory for
+ * the list nothing is broken.
+ */
+static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, bool force)
+{
+	unsigned int max_live = force ? PA_CHUNK_PAGES - 1 : PA_CHUNK_PAGES / 2;
+	unsigned long index = 0, n = 0, room = READ_ONCE(arena->nr_huge), i;
+	struct pa_sparse *sparse;
+	u64 released = 0;
+
+	if (!room)
+		return 0;
+	sparse = kvmalloc_array(room, sizeof(*sparse), GFP_KERNEL_ACCOUNT);
+	if (!sparse)
+		return 0;
+	while (n < room && xa_find(&arena->chunks, &index, ULONG_MAX, XA_PRESENT)) {
+		DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+
+		spin_lock(&arena->lock);
+		if (pa_chunk_is_huge(arena, (u64)index << PA_CHUNK_SHIFT)) {
+			pa_chunk_live(arena, index, live, NULL);
+			sparse[n].index = index;
+			sparse[n].live = bitmap_weight(live, PA_CHUNK_PAGES);
+			n += sparse[n].live <= max_live;
+		}
+		spin_unlock(&arena->lock);
+		index++;
+		cond_resched();
+	}
+	sort(sparse, n, sizeof(*sparse), pa_sparse_cmp, NULL);
+	for (i = 0; i < n && released < bytes && !pa_scavenge_stop(arena); i++)
+		released += pa_scavenge_chunk(arena, sparse[i].index, min_age);
+	kvfree(sparse);
+	return released;
+}
+
 /**
  * pa_scavenge() - release free spans
  * @arena: an arena that is set up
- * @bytes: stop when so much has been released
- * @min_age: only spans that have been free for longer, in ns; 0: any
- * @released: set to the bytes that went from free to scavenged
- * @backed: set to the bytes of memory that went back
+ * @req: what is wanted; its output fields are set
  *
  * Context: may sleep.
- * Return: 0; -EINTR, with @released and @backed telling what was done before.
+ * Return: 0; -EINTR, with the output fields telling what was done before.
  */
-int pa_scavenge(struct pa_arena *arena, u64 bytes, u64 min_age, u64 *released, u64 *backed)
+int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 {
-	*released = 0;
-	*backed = 0;
+	u64 age = req->min_age_ns, done;
+
 	if (mutex_lock_interruptible(&arena->scavenge_lock))
 		return -EINTR;
 	arena->scavenged = 0;
-	spin_lock(&arena->lock);
-	if (min_age)
-		*released = span_heap_scavenge_age(&arena->heap, ktime_get_ns(), min_age, bytes,
-						   pa_scavenge_stop);
-	else
-		*released = span_heap_scavenge_bytes(&arena->heap, bytes, pa_scavenge_stop);
-	spin_unlock(&arena->lock);
-	*backed = arena->scavenged << PAGE_SHIFT;
+	done = pa_scavenge_pass(arena, PA_PASS_WHOLE, req->bytes, age);
+	if (done < req->bytes)
+		done += pa_scavenge_pass(arena, PA_PASS_SPARE, req->bytes - done, age);
+	if (done < req->bytes && req->flags & PAGEARENA_SCAVENGE_BREAK)
+		done += pa_scavenge_break(arena, req->bytes - done, age,
+					  req->flags & PAGEARENA_SCAVENGE_FORCE);
+	req->released = done;
+	req->backed = arena->scavenged << PAGE_SHIFT;
 	mutex_unlock(&arena->scavenge_lock);
-	return *released < bytes && signal_pending(current) ? -EINTR : 0;
+	return done < req->bytes && signal_pending(current) ? -EINTR : 0;
+}
+
+/* Bytes by which an arena is over its limit. */
+static u64 pa_excess(struct pa_arena *arena)
+{
+	u64 used;
+
+	spin_lock(&arena->lock);
+	used = arena->heap.stats.heap_inuse +
+	       ((pa_nr_backed(arena) - arena->nr_inuse) << PAGE_SHIFT);
+	spin_unlock(&arena->lock);
+	return used > arena->setup.limit ? used - arena->setup.limit : 0;
 }
 
 /**
@@ -105,23 +257,22 @@ int pa_scavenge(struct pa_arena *arena, u64 bytes, u64 min_age, u64 *released, u
  */
 int pa_limit_enforce(struct pa_arena *arena)
 {
-	u64 used, released;
+	u64 excess, released;
 	int err = 0;
 
 	mutex_lock(&arena->scavenge_lock);
-	spin_lock(&arena->lock);
-	for (;;) {
-		used = arena->nr_small + (arena->nr_huge << PA_CHUNK_ORDER) - arena->nr_inuse;
-		used = (used << PAGE_SHIFT) + arena->heap.stats.heap_inuse;
-		if (used <= arena->setup.limit)
-			break;
-		released = span_heap_scavenge_bytes(&arena->heap, used - arena->setup.limit, NULL);
+	while ((excess = pa_excess(arena))) {
+		/* What is released need not have been backed, so this may take some rounds. */
+		released = pa_scavenge_pass(arena, PA_PASS_WHOLE, excess, 0);
+		if (!released)
+			released = pa_scavenge_pass(arena, PA_PASS_SPARE, excess, 0);
+		if (!released)
+			released = pa_scavenge_break(arena, excess, 0, true);
 		if (!released) {
-			err = -ENOMEM;
+			err = signal_pending(current) ? -EINTR : -ENOMEM;
 			break;
 		}
 	}
-	spin_unlock(&arena->lock);
 	mutex_unlock(&arena->scavenge_lock);
 	return err;
 }

@@ -570,6 +570,22 @@ static struct span *best_fit(const struct span_heap *heap, int kind, u64 npages)
 	return best;
 }
 
+/* SPAN_FIT_PLACED: of the spans as small as @s, the best fit, one that is preferred. */
+static struct span *best_placed(const struct span_heap *heap, struct span *s)
+{
+	struct span *t = s;
+	unsigned int i;
+
+	if (!s || heap->cfg.fit != SPAN_FIT_PLACED || !heap->ops->prefer)
+		return s;
+	for (i = 0; t && t->npages == s->npages && i < SPAN_HEAP_TIES; i++) {
+		if (heap->ops->prefer(heap->ctx, span_offset(t, heap), span_bytes(t, heap)))
+			return t;
+		t = rb_entry_safe(rb_next(&t->fit), struct span, fit);
+	}
+	return s;
+}
+
 /* Rules 1 to 3, without growing. */
 static struct span *heap_choose(struct span_heap *heap, u64 npages, u64 align)
 {
@@ -585,9 +601,23 @@ static struct span *heap_choose(struct span_heap *heap, u64 npages, u64 align)
 		else if (align > 1)
 			s = fit_leftmost(heap, kind, slot, npages);
 		else
-			s = best_fit(heap, kind, npages);
+			s = best_placed(heap, best_fit(heap, kind, npages));
 	}
 	return s;
+}
+
+/* Where in @s a request goes: at its lowest aligned page, but see SPAN_FIT_PLACED. */
+static u64 heap_place(const struct span_heap *heap, const struct span *s, u64 npages, u64 align)
+{
+	u64 huge = 1ULL << (heap->cfg.huge_shift - heap->cfg.page_shift);
+	u64 start;
+
+	if (heap->cfg.fit == SPAN_FIT_PLACED && npages >= huge) {
+		start = round_up(s->base, max(align, huge));
+		if (start + npages <= span_end(s))
+			return start;
+	}
+	return round_up(s->base, align);
 }
 
 /* Rule 9: grows by the fewest growth units with which the request fits. */
@@ -689,7 +719,7 @@ int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span *
 	s->state = SPAN_INUSE;
 	addr_caps_update(heap, s);
 
-	start = round_up(s->base, align);
+	start = heap_place(heap, s, npages, align);
 	if (start > s->base)
 		span_cut(heap, s, s->base, start - s->base, scavenged);
 	if (s->npages > npages)
@@ -824,19 +854,46 @@ int span_heap_free(struct span_heap *heap, u64 base, u64 npages, u64 now)
  * @heap: the heap
  * @s: a span
  *
+ * Where &span_heap_ops.trim wants only a part of it released, the span is split first, so
+ * that no span is ever partly scavenged.
+ *
  * Context: heap lock; &span_heap_ops.unused may drop it.  @s may be gone afterwards.
  * Return: bytes released; 0 if there is nothing to release or the span is not free and
- * unscavenged; the error of &span_heap_ops.unused, then the span is as it was; -EUCLEAN.
+ * unscavenged; the error of &span_heap_ops.unused, then the span is as it was; -ENOMEM if
+ * it is to be split with fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN.
  */
 s64 span_heap_scavenge(struct span_heap *heap, struct span *s)
 {
+	u64 offset, len, base, end, first;
 	s64 released;
 
 	if (heap->broken)
 		return -EUCLEAN;
 	if (!span_is_free(s) || s->scavenged || !span_pb_bytes(s))
 		return 0;
+	base = s->base;
+	end = span_end(s);
+	if (heap->ops->trim) {
+		span_pb(s, &first);
+		offset = first << heap->cfg.page_shift;
+		len = span_pb_bytes(s);
+		if (!heap->ops->trim(heap->ctx, &offset, &len))
+			return 0;
+		/* What is left of a granule at an end that is not trimmed stays with the span. */
+		if (offset > first << heap->cfg.page_shift)
+			base = offset >> heap->cfg.page_shift;
+		if (offset + len < (first << heap->cfg.page_shift) + span_pb_bytes(s))
+			end = (offset + len) >> heap->cfg.page_shift;
+		if ((base > s->base || end < span_end(s)) && heap->nr_spares < SPAN_HEAP_SPARES)
+			return -ENOMEM;
+	}
 	free_erase(heap, s);
+	s->state = SPAN_TRANSIT;
+	addr_caps_update(heap, s);
+	if (base > s->base)
+		span_cut(heap, s, s->base, base - s->base, false);
+	if (end < span_end(s))
+		span_cut(heap, s, end, span_end(s) - end, false);
 	released = span_release(heap, s, heap->ops->unused);
 	if (released > 0)
 		heap->stats.nr_scavenge++;
@@ -955,7 +1012,8 @@ u64 span_heap_scavenge_age(struct span_heap *heap, u64 now, u64 limit, u64 bytes
  *
  * For a caller that backs a whole huge page although a part of it is scavenged.  The
  * scavenged spans of the range are cut at its ends and change trees, as if that part had
- * been allocated (rules 4 to 7) and freed at once; needzero stays.
+ * been allocated (rules 4 to 7) and freed at once.  So needzero is set: what is backed can
+ * be written to by a stray pointer.
  *
  * Context: heap lock; atomic.
  * Return: 0; -ENOMEM with fewer than %SPAN_HEAP_SPARES spares; -EINVAL; -EUCLEAN.  On
@@ -991,6 +1049,7 @@ int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
 			heap->ops->map(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
 		if (heap->ops->used)
 			heap->ops->used(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
+		s->needzero = 1;
 		s->unusedsince = now;
 		span_coalesce(heap, s);
 		free_insert(heap, s);
@@ -1200,7 +1259,7 @@ int span_heap_init(struct span_heap *heap, const struct span_heap_config *cfg,
 	u64 unit;
 
 	if (cfg->page_shift > cfg->huge_shift || cfg->granule_shift > cfg->huge_shift ||
-	    cfg->huge_shift > 62 || cfg->fit > SPAN_FIT_FIRST)
+	    cfg->huge_shift > 62 || cfg->fit > SPAN_FIT_PLACED)
 		return -EINVAL;
 	unit = 1ULL << shift;
 	if (!cfg->size || !IS_ALIGNED(cfg->size, unit) ||

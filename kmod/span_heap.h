@@ -35,6 +35,9 @@ struct span_heap;
 /** SPAN_HEAP_MAX_SHIFT - an arena is smaller than 1 << SPAN_HEAP_MAX_SHIFT span pages */
 #define SPAN_HEAP_MAX_SHIFT	48
 
+/** SPAN_HEAP_TIES - number of equally good spans among which SPAN_FIT_PLACED looks */
+#define SPAN_HEAP_TIES		8
+
 /** SPAN_HEAP_SLOTS - number of alignments that the heap keeps indexed at a time */
 #define SPAN_HEAP_SLOTS		6
 
@@ -106,6 +109,10 @@ struct span {
  *	in transit, so the callback may drop the heap lock and take it again.  Returns 0,
  *	or an error when the memory cannot be released: the span stays as it was
  * @hugepage: atomic: the free range may be backed by huge pages again (rule 15)
+ * @trim: atomic: narrows a range (whole granules) of a free span to the part of it, whole
+ *	granules again, that is worth releasing now; false: none.  NULL: all of it
+ * @prefer: atomic: with %SPAN_FIT_PLACED, is it good to allocate here, where otherwise
+ *	equal spans lie elsewhere?
  * @fault: Ready or Prepared to Reserved: as @unused, but whoever touches the range from
  *	now on shall fault.  Called for a freed span in a heap with &span_heap_config.debug
  */
@@ -115,16 +122,22 @@ struct span_heap_ops {
 	int (*unused)(void *ctx, u64 offset, u64 len);
 	void (*hugepage)(void *ctx, u64 offset, u64 len);
 	int (*fault)(void *ctx, u64 offset, u64 len);
+	bool (*trim)(void *ctx, u64 *offset, u64 *len);
+	bool (*prefer)(void *ctx, u64 offset, u64 len);
 };
 
 /**
  * enum span_fit - which of the spans that are large enough is taken
  * @SPAN_FIT_BEST: the smallest, of these the one with the lowest base (rule 1)
  * @SPAN_FIT_FIRST: the one with the lowest base
+ * @SPAN_FIT_PLACED: the smallest; of up to %SPAN_HEAP_TIES of these the first that
+ *	&span_heap_ops.prefer likes, else the one with the lowest base.  A request for a huge
+ *	page or more is aligned to huge pages where the span that is taken allows it
  */
 enum span_fit {
 	SPAN_FIT_BEST,
 	SPAN_FIT_FIRST,
+	SPAN_FIT_PLACED,
 };
 
 /**

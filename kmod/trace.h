@@ -90,22 +90,24 @@ TRACE_EVENT(pagearena_fault,
 
 /* result: PAGEARENA_PROMOTE_* */
 TRACE_EVENT(pagearena_promote,
-	TP_PROTO(u64 arena, u64 chunk, unsigned int copied, int result),
-	TP_ARGS(arena, chunk, copied, result),
+	TP_PROTO(u64 arena, u64 chunk, unsigned int copied, int result, bool background),
+	TP_ARGS(arena, chunk, copied, result, background),
 	TP_STRUCT__entry(
 		__field(u64, arena)
 		__field(u64, chunk)
 		__field(unsigned int, copied)
 		__field(int, result)
+		__field(bool, background)
 	),
 	TP_fast_assign(
 		__entry->arena = arena;
 		__entry->chunk = chunk;
 		__entry->copied = copied;
 		__entry->result = result;
+		__entry->background = background;
 	),
-	TP_printk("arena=%llu chunk=%llu copied=%u result=%d", __entry->arena, __entry->chunk,
-		  __entry->copied, __entry->result)
+	TP_printk("arena=%llu chunk=%llu copied=%u result=%d background=%d", __entry->arena,
+		  __entry->chunk, __entry->copied, __entry->result, __entry->background)
 );
 
 TRACE_EVENT(pagearena_demote,
@@ -125,6 +127,25 @@ TRACE_EVENT(pagearena_demote,
 	),
 	TP_printk("arena=%llu chunk=%llu copied=%u err=%d", __entry->arena, __entry->chunk,
 		  __entry->copied, __entry->err)
+);
+
+TRACE_EVENT(pagearena_map_anew,
+	TP_PROTO(u64 arena, u64 chunk, u64 chunks, int err),
+	TP_ARGS(arena, chunk, chunks, err),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, chunk)
+		__field(u64, chunks)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->chunk = chunk;
+		__entry->chunks = chunks;
+		__entry->err = err;
+	),
+	TP_printk("arena=%llu chunk=%llu chunks=%llu err=%d", __entry->arena, __entry->chunk,
+		  __entry->chunks, __entry->err)
 );
 
 #endif /* PAGEARENA_TRACE_H */

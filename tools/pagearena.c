@@ -82,7 +82,14 @@ static const struct field stats_fields[] = {
 
 static const char *fit_name(uint64_t fit)
 {
-	return fit == PAGEARENA_FIT_BEST ? "best" : fit == PAGEARENA_FIT_FIRST ? "first" : "?";
+	static const char *const names[] = {
+		[PAGEARENA_FIT_DEFAULT] = "-",
+		[PAGEARENA_FIT_BEST] = "best",
+		[PAGEARENA_FIT_FIRST] = "first",
+		[PAGEARENA_FIT_PLACED] = "placed",
+	};
+
+	return fit < sizeof(names) / sizeof(names[0]) ? names[fit] : "?";
 }
 
 static const char *huge_name(uint64_t huge)

@@ -39,7 +39,7 @@ struct options {
 };
 
 /* In the order of PAGEARENA_FIT_*, PAGEARENA_HUGE_* and enum touch. */
-static const char *const fits[] = { "best", "first" };
+static const char *const fits[] = { "default", "best", "first", "placed" };
 static const char *const huges[] = { "auto", "never", "always" };
 static const char *const touches[] = { "none", "sample", "full" };
 
@@ -987,7 +987,8 @@ static const char replay_help[] =
 	"  --granule SIZE       release granule (default: the MMU page)\n"
 	"  --growth SIZE        unit of growth (default: 64M)\n"
 	"  --limit SIZE         most memory to be backed (default: no limit)\n"
-	"  --fit best|first     how a span is chosen (default: best)\n"
+	"  --fit best|first|placed\n"
+	"                       how a span is chosen (default: placed)\n"
 	"  --huge auto|never|always\n"
 	"                       when to use huge folios (default: auto)\n"
 	"  --scavenge-every N   after every N operations, release free memory, largest spans\n"

@@ -22,8 +22,9 @@
  * offsets and %PAGEARENA_IOC_FREE takes them back.  Memory is found behind an
  * allocated span at its first touch.  Touching anything else raises SIGSEGV;
  * touching an allocated span for which no memory can be had raises SIGBUS.  A
- * page of a freed span that is still mapped stays readable until it is released
- * (or taken away at once, in an arena set up with %PAGEARENA_SETUP_DEBUG).
+ * page of a freed span that is still mapped stays within reach until it is released
+ * (or taken away at once, in an arena set up with %PAGEARENA_SETUP_DEBUG), and so does the
+ * free part of a chunk that is backed by a huge folio.
  */
 
 /**
@@ -71,6 +72,7 @@
 #define PAGEARENA_IOC_STATS	_IO(PAGEARENA_IOC_TYPE, 0x86)
 #define PAGEARENA_IOC_SPANS	_IO(PAGEARENA_IOC_TYPE, 0x87)
 #define PAGEARENA_IOC_QUERY	_IO(PAGEARENA_IOC_TYPE, 0x88)
+#define PAGEARENA_IOC_POLICY	_IO(PAGEARENA_IOC_TYPE, 0x89)
 
 /* Feature bits of &struct pagearena_info.features */
 #define PAGEARENA_FEATURE_HUGE		(1ULL << 0) /* huge folios can be mapped */
@@ -130,13 +132,32 @@ struct pagearena_info {
 };
 
 /* How ALLOC chooses among the spans that are large enough: &struct pagearena_setup.fit */
-#define PAGEARENA_FIT_BEST	0 /* the smallest; of these the lowest offset */
-#define PAGEARENA_FIT_FIRST	1 /* the lowest offset */
+#define PAGEARENA_FIT_DEFAULT	0 /* the kernel's choice: PAGEARENA_FIT_PLACED */
+#define PAGEARENA_FIT_BEST	1 /* the smallest; of these the lowest offset */
+#define PAGEARENA_FIT_FIRST	2 /* the lowest offset */
+#define PAGEARENA_FIT_PLACED	3 /* the smallest; of these one in a chunk that is in use anyway */
 
 /* When chunks are backed by huge folios: &struct pagearena_setup.huge */
-#define PAGEARENA_HUGE_AUTO	0 /* where no memory is backed that is not asked for */
+#define PAGEARENA_HUGE_AUTO	0 /* as long as little is backed that is not asked for, see below */
 #define PAGEARENA_HUGE_NEVER	1 /* only by PROMOTE */
-#define PAGEARENA_HUGE_ALWAYS	2 /* wherever a chunk can be had */
+#define PAGEARENA_HUGE_ALWAYS	2 /* wherever a huge folio can be had */
+
+/**
+ * DOC: When a chunk is huge
+ *
+ * An empty chunk is backed whole, by one huge folio, at its first touch, if the policy
+ * says so and such a folio lies ready; nothing waits for compaction.  With
+ * %PAGEARENA_HUGE_AUTO the policy says so if all of the chunk is allocated, or free and
+ * not scavenged; or if what is free and backed comes to no more than a quarter of what is
+ * allocated, or 4 MiB, after it.  The free part of the chunk is no longer scavenged then.
+ * AUTO follows the machine: while /sys/kernel/mm/transparent_hugepage/enabled says "never"
+ * (looked at once a second at most), it behaves as %PAGEARENA_HUGE_NEVER.  ALWAYS does not
+ * look.
+ *
+ * A chunk with small folios becomes huge by %PAGEARENA_IOC_PROMOTE, or by the background
+ * promotion (see &struct pagearena_policy).  A huge chunk becomes small (is *demoted*) when
+ * %PAGEARENA_IOC_SCAVENGE is asked to break huge folios, or the limit demands it.
+ */
 
 /*
  * &struct pagearena_setup.flags.  DEBUG: a freed span is taken out of reach at
@@ -232,10 +253,18 @@ struct pagearena_free {
 	__aligned_u64 length;
 };
 
+/*
+ * &struct pagearena_scavenge.flags.  Without them, free memory that shares a huge folio with
+ * live memory stays.  BREAK: such folios are broken, the one with the least live memory
+ * first, as long as less is copied than is won.  FORCE, with BREAK: however much is copied.
+ */
+#define PAGEARENA_SCAVENGE_BREAK	(1U << 0)
+#define PAGEARENA_SCAVENGE_FORCE	(1U << 1)
+
 /**
  * struct pagearena_scavenge - PAGEARENA_IOC_SCAVENGE: give free memory back
  * @size: in: sizeof(struct pagearena_scavenge)
- * @flags: must be 0
+ * @flags: in: PAGEARENA_SCAVENGE_*
  * @bytes: in: stop when so much has been released; ~0: all that there is
  * @min_age_ns: in: only spans that have been free for longer; 0: any
  * @released: in: must be 0.  out: bytes of address space that went from free to
@@ -243,12 +272,14 @@ struct pagearena_free {
  * @backed: in: must be 0.  out: bytes of memory that were behind them and went
  *	back to the system
  *
- * Without @min_age_ns the largest spans go first, with it the oldest.  A span goes
- * whole.  Memory that is pinned, or that shares a huge folio with live memory which
- * cannot be moved, stays.
+ * Whole chunks go first, then memory in small folios, then, if @flags ask for it, what
+ * lies in huge folios beside live memory.  In each of the three, the largest spans go first
+ * without @min_age_ns, and the oldest with it.  A span of which only a part can go is split,
+ * so a span is scavenged whole or not at all.  Memory that is pinned goes back when it is
+ * unpinned; a pinned huge folio is not broken.
  *
- * Errors: EBADFD, EINVAL (@bytes is 0), EINTR (@released and @backed say what was
- * done until then).
+ * Errors: EBADFD, EINVAL (@bytes is 0, or FORCE without BREAK), EINTR (@released and @backed
+ * say what was done until then).
  */
 struct pagearena_scavenge {
 	__u32 size;
@@ -259,30 +290,43 @@ struct pagearena_scavenge {
 	__aligned_u64 backed;
 };
 
+/* &struct pagearena_promote.flags */
+#define PAGEARENA_PROMOTE_COMPACT	(1U << 0) /* compact memory where that is what it takes */
+
 /* What became of a chunk: values at &struct pagearena_promote.results */
 #define PAGEARENA_PROMOTE_DONE		0 /* it is huge now */
 #define PAGEARENA_PROMOTE_ALREADY	1 /* it was huge */
-#define PAGEARENA_PROMOTE_EMPTY		2 /* refused: nothing in it is backed */
-#define PAGEARENA_PROMOTE_PARTIAL	3 /* refused: part of it is scavenged or not grown */
+#define PAGEARENA_PROMOTE_EMPTY		2 /* refused: nothing in it is allocated and backed */
+#define PAGEARENA_PROMOTE_SPARSE	3 /* refused: less is live than min_density says */
 #define PAGEARENA_PROMOTE_PINNED	4 /* refused: somebody holds a page */
 #define PAGEARENA_PROMOTE_NOMEM		5 /* refused: no huge folio could be had */
 #define PAGEARENA_PROMOTE_LIMIT		6 /* refused: it would pass the limit */
-#define PAGEARENA_PROMOTE_NR		7
+#define PAGEARENA_PROMOTE_DEADLINE	7 /* refused: the time was over */
+#define PAGEARENA_PROMOTE_BUSY		8 /* refused: part is being released, or is not grown yet */
+#define PAGEARENA_PROMOTE_NR		9
 
 /**
  * struct pagearena_promote - PAGEARENA_IOC_PROMOTE: put chunks on huge folios
  * @size: in: sizeof(struct pagearena_promote)
- * @flags: must be 0
+ * @flags: in: PAGEARENA_PROMOTE_COMPACT
  * @offset: in: start of the range, a multiple of the huge size
  * @length: in: bytes, a multiple of the huge size
  * @results: in: 0, or a pointer to one __u32 for each chunk of the range, which gets
  *	a PAGEARENA_PROMOTE_* value
  * @nr_results: in: number of __u32 at @results; chunks past it are not told
- * @__pad: must be 0
+ * @min_density: in: promote chunks of which at least so many percent are allocated and
+ *	backed, 0 to 100
+ * @deadline_ns: in: begin no chunk later than this after the call; 0: whenever
  * @counts: in: must be 0.  out: number of chunks by PAGEARENA_PROMOTE_* value
  *
- * The contents stay.  A chunk is promoted whole or not at all, and only one that is
- * refused for want of memory takes time: the memory may be compacted for it.
+ * The contents stay; what is free is not copied.  A chunk is promoted whole or not at all;
+ * free parts of it that are scavenged count as backed afterwards.  Whoever touches it
+ * meanwhile waits.
+ *
+ * In the calling process the range is mapped by huge entries afterwards, if it is mapped
+ * readable and writable where the process mapped the arena last, and as mmap() left it.
+ * Elsewhere (another process, a mapping changed by mprotect(), mlock() or madvise()) a
+ * chunk that was mapped page by page stays so until it is mapped anew.
  *
  * Errors: EBADFD, EINVAL, EOVERFLOW, EFAULT (@results), EINTR (@counts says what was
  * done until then).
@@ -294,9 +338,34 @@ struct pagearena_promote {
 	__aligned_u64 length;
 	__aligned_u64 results;
 	__u32 nr_results;
-	__u32 __pad;
-	__aligned_u64 counts[8];
+	__u32 min_density;
+	__aligned_u64 deadline_ns;
+	__aligned_u64 counts[16];
 };
+
+/**
+ * struct pagearena_policy - PAGEARENA_IOC_POLICY: what an arena does by itself
+ * @size: in: sizeof(struct pagearena_policy)
+ * @set: in: PAGEARENA_POLICY_*: the fields to change; the others must be 0.  0: only tell
+ * @promote_percent: background promotion may take so many percent of one CPU, 0 (off) to
+ *	100
+ * @promote_density: it promotes chunks of which at least so many percent are allocated and
+ *	backed, 1 to 100
+ *
+ * out: all fields as they are in force.  The defaults are parameters of the module.
+ *
+ * Errors: EBADFD, EINVAL.
+ */
+struct pagearena_policy {
+	__u32 size;
+	__u32 set;
+	__u32 promote_percent;
+	__u32 promote_density;
+};
+
+/* &struct pagearena_policy.set */
+#define PAGEARENA_POLICY_PROMOTE_PERCENT	(1U << 0)
+#define PAGEARENA_POLICY_PROMOTE_DENSITY	(1U << 1)
 
 /**
  * struct pagearena_stats - PAGEARENA_IOC_STATS: the figures of an arena
@@ -328,10 +397,15 @@ struct pagearena_promote {
  * @nr_zap: calls that took mappings away (each flushes the TLB where it must)
  * @nr_huge_alloc: huge folios allocated
  * @nr_huge_failed: huge folios that could not be had
+ * @huge_inuse: bytes of huge folios behind allocated spans; the share of @backed_inuse
+ *	that is huge
  * @nr_promote: chunks promoted
+ * @nr_promote_background: of these, by the background promotion
  * @nr_demote: chunks demoted
+ * @nr_demote_failed: chunks that could not be demoted (pinned, or no memory)
  * @bytes_copied: bytes moved by promotion and demotion
  * @bytes_zeroed: bytes cleared for %PAGEARENA_ALLOC_ZERO and for fresh memory
+ * @nr_refused: chunks that were not promoted, by PAGEARENA_PROMOTE_* value
  *
  * All are output.  The heap and backing figures are one consistent picture.
  *
@@ -365,10 +439,14 @@ struct pagearena_stats {
 	__aligned_u64 nr_zap;
 	__aligned_u64 nr_huge_alloc;
 	__aligned_u64 nr_huge_failed;
+	__aligned_u64 huge_inuse;
 	__aligned_u64 nr_promote;
+	__aligned_u64 nr_promote_background;
 	__aligned_u64 nr_demote;
+	__aligned_u64 nr_demote_failed;
 	__aligned_u64 bytes_copied;
 	__aligned_u64 bytes_zeroed;
+	__aligned_u64 nr_refused[16];
 };
 
 /* &struct pagearena_span.state */

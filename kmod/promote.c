@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Promotion and demotion of chunks, by call and in the background.
+ *
+ * Both move contents, so both do it the same way, under the chunk's lock: let faults that
+ * are under way come to their end, zap, see that nobody else holds a page, only then ask
+ * the heap what is alive, copy that, and change the chunk's state under the heap lock.
+ */
+#include <linux/bitmap.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/highmem.h>
+#include <linux/init_task.h>
+#include <linux/jiffies.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/path.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/workqueue.h>
+
+#include "arena.h"
+#include "backing.h"
+#include "promote.h"
+#include "trace.h"
+
+static unsigned int promote_percent = 1;
+module_param(promote_percent, uint, 0644);
+MODULE_PARM_DESC(promote_percent,
+		 "background promotion: percent of one CPU for each new arena, 0 to 100 (default 1)");
+
+static unsigned int promote_density = 75;
+module_param(promote_density, uint, 0644);
+MODULE_PARM_DESC(promote_density,
+		 "background promotion: percent of a chunk that shall be live, 1 to 100 (default 75)");
+
+/* Chunks that the background promotion shall look at. */
+#define PA_MARK_DENSE	XA_MARK_0
+
+/* How long it waits before it looks, and at most after it found no huge folio. */
+#define PA_PROMOTE_DELAY	(HZ / 20 + 1)
+#define PA_PROMOTE_BACKOFF_MAX	(60 * HZ)
+
+static struct workqueue_struct *pa_promote_wq;
+
+/* The machine's policy */
+
+static bool pa_thp_never;
+static unsigned long pa_thp_next = INITIAL_JIFFIES;
+
+/**
+ * pa_thp_refresh() - look whether the machine wants no huge pages
+ *
+ * The setting is no symbol that a module could use; it is read where everybody reads it,
+ * once a second at most, from the initial root, as the caller's may have no sysfs.
+ *
+ * Context: may sleep; no locks.
+ */
+void pa_thp_refresh(void)
+{
+	char text[64] = "";
+	struct file *file;
+	struct path root;
+	loff_t pos = 0;
+
+	if (time_before(jiffies, READ_ONCE(pa_thp_next)))
+		return;
+	WRITE_ONCE(pa_thp_next, jiffies + HZ);
+	task_lock(&init_task);
+	get_fs_root(init_task.fs, &root);
+	task_unlock(&init_task);
+	file = file_open_root(&root, "sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY, 0);
+	path_put(&root);
+	if (IS_ERR(file))
+		return;
+	if (kernel_read(file, text, sizeof(text) - 1, &pos) > 0)
+		WRITE_ONCE(pa_thp_never, strstr(text, "[never]"));
+	filp_close(file, NULL);
+}
+
+/**
+ * pa_huge_enabled() - may chunks of an arena become huge without being asked to?
+ * @arena: the arena
+ *
+ * Context: any.
+ */
+bool pa_huge_enabled(struct pa_arena *arena)
+{
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		return false;
+	if (arena->setup.huge == PAGEARENA_HUGE_AUTO)
+		return !READ_ONCE(pa_thp_never);
+	return arena->setup.huge == PAGEARENA_HUGE_ALWAYS;
+}
+
+/* Promotion */
+
+/* Is a chunk worth promoting, and may it be?  PAGEARENA_PROMOTE_* */
+static int pa_promote_check(struct pa_arena *arena, struct pa_chunk *c, unsigned long *live,
+			    unsigned int min_pages, bool *whole)
+{
+	unsigned int n;
+	bool scavenged;
+
+	lockdep_assert_held(&arena->lock);
+	*whole = pa_chunk_live(arena, c->index, live, &scavenged);
+	n = pa_inuse_weight(c, live);
+	if (!n)
+		return PAGEARENA_PROMOTE_EMPTY;
+	if (!*whole && !scavenged)
+		return PAGEARENA_PROMOTE_BUSY;
+	if (n < min_pages)
+		return PAGEARENA_PROMOTE_SPARSE;
+	if (!pa_limit_allows(arena, c, live))
+		return PAGEARENA_PROMOTE_LIMIT;
+	return PAGEARENA_PROMOTE_DONE;
+}
+
+/* Does nobody but the arena hold a page of a small chunk?  It has been zapped. */
+static bool pa_small_alone(const struct pa_chunk *c)
+{
+	unsigned int i;
+
+	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
+		if (folio_ref_count(c->small[i]) != 1)
+			return false;
+	return true;
+}
+
+static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
+			    const struct pa_promote_opts *opts, unsigned int *copied)
+{
+	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+	struct folio *huge, **small;
+	unsigned int i;
+	bool whole;
+	int ret;
+
+	spin_lock(&arena->lock);
+	ret = pa_promote_check(arena, c, live, opts->min_pages, &whole);
+	spin_unlock(&arena->lock);
+	if (ret)
+		return ret;
+	if (opts->deadline && ktime_get_ns() > opts->deadline)
+		return PAGEARENA_PROMOTE_DEADLINE;
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+		return PAGEARENA_PROMOTE_NOMEM;
+	huge = pa_folio_alloc(arena, opts->compact ? PA_GFP_COMPACT : PA_GFP_HUGE, PA_CHUNK_ORDER);
+	if (!huge) {
+		atomic64_inc(&arena->count.huge_failed);
+		return PAGEARENA_PROMOTE_NOMEM;
+	}
+	atomic64_inc(&arena->count.huge_alloc);
+	/* Without spares the part that is scavenged cannot change, and the answer is NOMEM. */
+	if (!whole)
+		pa_fill_spares(arena);
+
+	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
+		pa_folio_settle(c->small[i]);
+	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
+	if (!pa_small_alone(c)) {
+		folio_put(huge);
+		return PAGEARENA_PROMOTE_PINNED;
+	}
+
+	spin_lock(&arena->lock);
+	pa_chunk_live(arena, c->index, live, NULL);
+	spin_unlock(&arena->lock);
+	for (i = 0; i < PA_CHUNK_PAGES; i++) {
+		if (test_bit(i, live) && c->small[i]) {
+			copy_highpage(folio_page(huge, i), &c->small[i]->page);
+			(*copied)++;
+		} else {
+			clear_highpage(folio_page(huge, i));
+		}
+		cond_resched();
+	}
+
+	small = c->small;
+	spin_lock(&arena->lock);
+	/* Spans may have come and gone; one on its way out must not find a huge folio. */
+	ret = pa_promote_check(arena, c, live, 1, &whole);
+	if (!ret && !whole && !pa_chunk_unscavenge(arena, c->index))
+		ret = PAGEARENA_PROMOTE_NOMEM;
+	if (!ret) {
+		pa_chunk_account(arena, c, live, -1);
+		c->huge = huge;
+		c->state = PA_CHUNK_HUGE;
+		bitmap_fill(c->present, PA_CHUNK_PAGES);
+		c->nr_present = PA_CHUNK_PAGES;
+		pa_chunk_account(arena, c, live, 1);
+	}
+	spin_unlock(&arena->lock);
+	if (ret) {
+		folio_put(huge);
+		return ret;
+	}
+	c->nohuge = false;
+	pa_chunk_torn(arena, c);
+	pa_small_free(small);
+	atomic64_inc(&arena->count.promote);
+	if (opts->background)
+		atomic64_inc(&arena->count.promote_background);
+	atomic64_add((u64)*copied << PAGE_SHIFT, &arena->count.bytes_copied);
+	atomic64_add((u64)(PA_CHUNK_PAGES - *copied) << PAGE_SHIFT, &arena->count.bytes_zeroed);
+	return PAGEARENA_PROMOTE_DONE;
+}
+
+/**
+ * pa_chunk_promote() - put what a chunk holds on one huge folio
+ * @arena: the arena
+ * @index: number of the chunk
+ * @opts: how
+ *
+ * Contents stay.  Whoever touches the chunk meanwhile waits.
+ *
+ * Context: may sleep; takes the chunk's lock.
+ * Return: PAGEARENA_PROMOTE_*
+ */
+int pa_chunk_promote(struct pa_arena *arena, unsigned long index,
+		     const struct pa_promote_opts *opts)
+{
+	struct pa_chunk *c = pa_chunk_get(arena, index);
+	int ret = PAGEARENA_PROMOTE_EMPTY;
+	unsigned int copied = 0;
+
+	if (c) {
+		mutex_lock(&c->lock);
+		if (c->state == PA_CHUNK_HUGE)
+			ret = PAGEARENA_PROMOTE_ALREADY;
+		else if (c->state == PA_CHUNK_SMALL)
+			ret = pa_promote_small(arena, c, opts, &copied);
+		pa_chunk_unlock_put(arena, c);
+	}
+	if (ret > PAGEARENA_PROMOTE_ALREADY)
+		atomic64_inc(&arena->count.refused[ret]);
+	trace_pagearena_promote(arena->id, index, copied, ret, opts->background);
+	return ret;
+}
+
+/* Demotion */
+
+/**
+ * pa_chunk_demote() - move what is alive in a huge chunk to small folios
+ * @arena: the arena
+ * @c: a huge chunk
+ *
+ * The huge folio goes back.  What is free in the chunk is not backed any more.
+ *
+ * Context: chunk lock; may sleep.
+ * Return: 0; -EBUSY if somebody else holds the folio; -ENOMEM.
+ */
+int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
+{
+	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+	DECLARE_BITMAP(now, PA_CHUNK_PAGES);
+	struct folio *huge = c->huge, **small;
+	struct mem_cgroup *old;
+	unsigned int i, n = 0;
+	int err = 0;
+
+	lockdep_assert_held(&c->lock);
+	old = set_active_memcg(arena->memcg);
+	small = kcalloc(PA_CHUNK_PAGES, sizeof(*small), GFP_KERNEL_ACCOUNT);
+	set_active_memcg(old);
+	if (!small) {
+		err = -ENOMEM;
+		goto out;
+	}
+
+	pa_folio_settle(huge);
+	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
+	if (folio_ref_count(huge) != 1) {
+		err = -EBUSY;
+		goto out;
+	}
+	spin_lock(&arena->lock);
+	pa_chunk_live(arena, c->index, live, NULL);
+	spin_unlock(&arena->lock);
+	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
+		small[i] = pa_folio_alloc(arena, PA_GFP_SMALL, 0);
+		if (!small[i]) {
+			err = -ENOMEM;
+			goto out;
+		}
+		copy_highpage(&small[i]->page, folio_page(huge, i));
+		n++;
+		cond_resched();
+	}
+
+	spin_lock(&arena->lock);
+	/* A span that was allocated meanwhile counts its pages as backed; they are not now. */
+	pa_chunk_live(arena, c->index, now, NULL);
+	pa_chunk_account(arena, c, now, -1);
+	c->small = small;
+	c->state = PA_CHUNK_SMALL;
+	bitmap_copy(c->present, live, PA_CHUNK_PAGES);
+	c->nr_present = n;
+	pa_chunk_account(arena, c, now, 1);
+	spin_unlock(&arena->lock);
+	c->nohuge = true;
+	small = NULL;
+	folio_put(huge);
+	atomic64_inc(&arena->count.demote);
+	atomic64_add((u64)n << PAGE_SHIFT, &arena->count.bytes_copied);
+out:
+	pa_small_free(small);
+	if (err)
+		atomic64_inc(&arena->count.demote_failed);
+	trace_pagearena_demote(arena->id, c->index, n, err);
+	return err;
+}
+
+/* The background */
+
+/*
+ * Promotes one dense chunk, then sleeps so long that the share of one CPU holds.  A chunk
+ * for which there is no huge folio stays marked, and the next try comes later and later.
+ */
+static void pa_promote_work(struct work_struct *work)
+{
+	struct pa_arena *arena = container_of(work, struct pa_arena, promote_work.work);
+	unsigned int percent = READ_ONCE(arena->policy.promote_percent);
+	struct pa_promote_opts opts = { .background = true };
+	unsigned long index = arena->promote_cursor, delay;
+	u64 start = ktime_get_ns(), spent;
+	int ret;
+
+	pa_thp_refresh();
+	if (!percent || !pa_huge_enabled(arena))
+		return;
+	if (!xa_find(&arena->chunks, &index, ULONG_MAX, PA_MARK_DENSE)) {
+		index = 0;
+		if (!xa_find(&arena->chunks, &index, ULONG_MAX, PA_MARK_DENSE))
+			return;
+	}
+	arena->promote_cursor = index + 1;
+	opts.min_pages = DIV_ROUND_UP(READ_ONCE(arena->policy.promote_density) * PA_CHUNK_PAGES,
+				      100);
+	xa_clear_mark(&arena->chunks, index, PA_MARK_DENSE);
+	ret = pa_chunk_promote(arena, index, &opts);
+	if (ret == PAGEARENA_PROMOTE_NOMEM || ret == PAGEARENA_PROMOTE_PINNED) {
+		xa_set_mark(&arena->chunks, index, PA_MARK_DENSE);
+		arena->promote_backoff = clamp_t(unsigned long, arena->promote_backoff * 2, HZ / 10,
+						 PA_PROMOTE_BACKOFF_MAX);
+	} else {
+		arena->promote_backoff = 0;
+	}
+	spent = ktime_get_ns() - start;
+	delay = nsecs_to_jiffies(div_u64(spent * (100 - percent), percent)) + 1;
+	queue_delayed_work(pa_promote_wq, &arena->promote_work,
+			   max(delay, arena->promote_backoff));
+}
+
+/**
+ * pa_promote_notice() - a small chunk got another page
+ * @arena: the arena
+ * @c: the chunk
+ *
+ * Context: chunk lock.
+ */
+void pa_promote_notice(struct pa_arena *arena, struct pa_chunk *c)
+{
+	unsigned int density = READ_ONCE(arena->policy.promote_density);
+
+	lockdep_assert_held(&c->lock);
+	if (c->nr_present * 100 < density * PA_CHUNK_PAGES ||
+	    !READ_ONCE(arena->policy.promote_percent) || !pa_huge_enabled(arena))
+		return;
+	if (xa_get_mark(&arena->chunks, c->index, PA_MARK_DENSE))
+		return;
+	xa_set_mark(&arena->chunks, c->index, PA_MARK_DENSE);
+	queue_delayed_work(pa_promote_wq, &arena->promote_work, PA_PROMOTE_DELAY);
+}
+
+/**
+ * pa_promote_start() - prepare an arena for background promotion
+ * @arena: a new arena
+ *
+ * Context: any.
+ */
+void pa_promote_start(struct pa_arena *arena)
+{
+	INIT_DELAYED_WORK(&arena->promote_work, pa_promote_work);
+	arena->policy.promote_percent = min(READ_ONCE(promote_percent), 100U);
+	arena->policy.promote_density = clamp(READ_ONCE(promote_density), 1U, 100U);
+}
+
+/**
+ * pa_promote_stop() - end the background promotion of an arena
+ * @arena: an arena without users
+ *
+ * Context: may sleep.
+ */
+void pa_promote_stop(struct pa_arena *arena)
+{
+	cancel_delayed_work_sync(&arena->promote_work);
+}
+
+int __init pa_promote_init(void)
+{
+	pa_promote_wq = alloc_workqueue("pagearena", WQ_UNBOUND | WQ_FREEZABLE, 1);
+	return pa_promote_wq ? 0 : -ENOMEM;
+}
+
+void pa_promote_exit(void)
+{
+	destroy_workqueue(pa_promote_wq);
+}
