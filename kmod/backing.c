@@ -702,7 +702,8 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 }
 
 /* A huge chunk of which only a part goes is demoted first. */
-static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end, unsigned long index)
+static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end,
+			   unsigned long index, u64 *freed)
 {
 	pgoff_t base = (pgoff_t)index << PA_CHUNK_ORDER;
 	struct pa_chunk *c;
@@ -714,8 +715,11 @@ static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end, u
 	if (!c)
 		return 0;
 	mutex_lock(&c->lock);
-	if (c->state == PA_CHUNK_HUGE)
+	if (c->state == PA_CHUNK_HUGE) {
 		err = pa_chunk_demote(arena, c);
+		if (!err)
+			*freed += PA_CHUNK_PAGES - c->nr_present;
+	}
 	pa_chunk_unlock_put(arena, c);
 	return err;
 }
@@ -744,9 +748,9 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed)
 	u64 pages = 0;
 	int err;
 
-	err = pa_release_edge(arena, first, end, first >> PA_CHUNK_ORDER);
+	err = pa_release_edge(arena, first, end, first >> PA_CHUNK_ORDER, freed);
 	if (!err)
-		err = pa_release_edge(arena, first, end, last);
+		err = pa_release_edge(arena, first, end, last, freed);
 	if (err)
 		return err;
 

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+#
+# "make help" lists the targets. Kbuild reads the file of that name, not this one.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+# Where everything goes that is built in the checkout.
+BUILD := $(CURDIR)/build
+
+# Passed on to the module's build when given.
+KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $($(v)),$(if \
+	$(filter command environment override,$(firstword $(origin $(v)))),$(v)=$($(v)))))
+
+.DEFAULT_GOAL := all
+.PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
+.PHONY: check-lint check-heap check-lib check-device-stock check-kunit check-device-debug
+
+all: lib tools
+
+help:
+	@echo 'Two commands to begin with:'
+	@echo '  make demo                 replay two real programs on an arena, in a virtual machine'
+	@echo '  make check                run all tests'
+	@echo
+	@echo 'To build:'
+	@echo '  make modules [KDIR=...]   the module, for the kernel whose headers are in KDIR'
+	@echo '  make lib                  libpagearena, shared and static, and its examples'
+	@echo '  make tools                the command "pagearena"'
+	@echo '  make tests                what the tests run in a virtual machine'
+	@echo '  make                      library and tools'
+	@echo '  make install              library and tools to PREFIX (/usr/local)'
+	@echo '  make clean                remove build/'
+	@echo
+	@echo 'One step of the tests:'
+	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
+	@echo '  make check-lint           the same, counted'
+	@echo '  make check-heap           the span heap in user space'
+	@echo '  make check-lib            header and symbols of the library'
+	@echo '  make check-device-stock   device, library, tools on the stock kernel'
+	@echo '  make check-kunit          unit tests in the test kernel'
+	@echo '  make check-device-debug   device, library, tools on the test kernel'
+	@echo
+	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
+	@echo '  make cache-info           what is there'
+	@echo '  make cache-clean          remove it'
+
+modules:
+	@scripts/kmod $(KDIR) $(KMOD_ARGS)
+
+lib:
+	$(MAKE) -C userlib O=$(BUILD)/userlib
+
+tools:
+	$(MAKE) -C tools O=$(BUILD)/tools
+
+tests:
+	$(MAKE) -C userlib O=$(BUILD)/static/userlib STATIC=1 all
+	$(MAKE) -C tools O=$(BUILD)/static/tools STATIC=1 all
+	$(MAKE) -C selftests/device O=$(BUILD)/static/device STATIC=1 all
+
+install: lib tools
+	$(MAKE) -C userlib O=$(BUILD)/userlib install
+	$(MAKE) -C tools O=$(BUILD)/tools install
+
+demo:
+	@scripts/demo $(DEMO)
+
+check:
+	@scripts/check
+
+lint:
+	@scripts/lint
+
+check-lint check-heap check-lib check-device-stock check-kunit check-device-debug:
+	@scripts/check $(@:check-%=%)
+
+clean:
+	rm -rf $(BUILD)
+
+cache-info:
+	@scripts/kernel info
+
+cache-clean:
+	@scripts/kernel clean

@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+#
+# "make check" runs this in the virtual machine. Every suite's output stands between two lines
+# that scripts/check looks for: "@@ begin NAME" and "@@ end NAME STATUS SECONDS".
+#
+# /suites has a line for each suite: its name, the limit in seconds, the command.
+# Further suites are made here: "kunit", where there is a pagearena_kunit.ko, and "module",
+# what loading and unloading leaves behind.
+
+export PAGEARENA_KO=/pagearena.ko
+
+KMEMLEAK=/sys/kernel/debug/kmemleak
+OWNERS=/sys/kernel/debug/page_owner_stacks
+
+begin()
+{
+	echo
+	echo "@@ begin $1"
+	read -r started _ </proc/uptime
+}
+
+end()
+{
+	read -r now _ </proc/uptime
+	echo
+	echo "@@ end $1 $2 $((${now%.*} - ${started%.*}))"
+}
+
+# Tests of the suite "module" are noted on the way, and reported at the end.
+results=/tmp/module-results
+: >$results
+
+# check NAME COMMAND...: a test that passes if the command does.
+check()
+{
+	name=$1
+	shift
+	if "$@"; then
+		echo "ok $name" >>$results
+	else
+		echo "not ok $name" >>$results
+	fi
+}
+
+skip()
+{
+	echo "ok $1 # SKIP $2" >>$results
+}
+
+# Leaks of kernel memory: an object counts when it is still not referenced in a second scan,
+# and it must be some seconds old by then.
+no_leak()
+{
+	echo scan >$KMEMLEAK
+	sleep 6
+	echo scan >$KMEMLEAK
+	echo scan >$KMEMLEAK
+	cat $KMEMLEAK >/tmp/leaks
+	! [ -s /tmp/leaks ] || {
+		head -n 60 /tmp/leaks
+		return 1
+	}
+}
+
+# Pages are not seen by kmemleak, but every page knows the stack that asked for it.
+no_page_left()
+{
+	awk '
+	/pagearena/ { ours = 1 }
+	{ text = text "\n" $0 }
+	/^nr_base_pages:/ { if (ours && $2 > 0) { print text; left = 1 } }
+	/^$/ || /^nr_base_pages:/ { ours = 0; text = "" }
+	END { exit left }' $OWNERS/show_stacks
+}
+
+no_module_left()
+{
+	! grep -q '^pagearena' /proc/modules && ! [ -e /dev/pagearena ] &&
+		! [ -d /sys/kernel/debug/pagearena ]
+}
+
+[ ! -e $KMEMLEAK ] || echo clear >$KMEMLEAK
+[ ! -d $OWNERS ] || echo 0 >$OWNERS/count_threshold
+
+check "loads" insmod /pagearena.ko
+
+if [ -f /pagearena_kunit.ko ]; then
+	begin kunit
+	status=0
+	insmod /pagearena_kunit.ko || status=$?
+	cat /sys/kernel/debug/kunit/*/results || status=$?
+	end kunit $status
+	check "unloads the unit tests" rmmod pagearena_kunit
+fi
+
+while read -r suite limit command; do
+	begin "$suite"
+	# shellcheck disable=SC2086 # a command and its arguments
+	timeout -k 5 "$limit" $command </dev/null
+	status=$?
+	[ $status -ne 143 ] || echo "Bail out! not done in $limit s"
+	end "$suite" $status
+done </suites
+
+begin module
+if [ -d $OWNERS ]; then
+	check "has no page when all arenas are closed" no_page_left
+else
+	skip "has no page when all arenas are closed" "no page_owner_stacks in this kernel"
+fi
+check "unloads after the tests" rmmod pagearena
+check "leaves nothing behind" no_module_left
+check "loads once more" insmod /pagearena.ko
+check "unloads at once" rmmod pagearena
+if [ -e $KMEMLEAK ]; then
+	check "leaks no kernel memory" no_leak
+else
+	skip "leaks no kernel memory" "no kmemleak in this kernel"
+fi
+echo "TAP version 13"
+echo "1..$(grep -c . $results)"
+cat $results
+end module 0

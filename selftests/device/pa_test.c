@@ -1,0 +1,767 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "pa_test.h"
+
+/* TAP */
+
+#define TIMEOUT_SECONDS	90
+
+static char *skip_reason;
+static unsigned int soft_failures;
+
+static void say(const char *prefix, const char *fmt, va_list ap)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	printf("%s%s\n", prefix, text);
+	fflush(stdout);
+}
+
+void pa_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("# ", fmt, ap);
+	va_end(ap);
+}
+
+void pa_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("# ", fmt, ap);
+	va_end(ap);
+	_exit(KSFT_FAIL);
+}
+
+bool pa_expect(bool good, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (good)
+		return true;
+	va_start(ap, fmt);
+	say("# ", fmt, ap);
+	va_end(ap);
+	soft_failures++;
+	return false;
+}
+
+void pa_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(skip_reason, 256, fmt, ap);
+	va_end(ap);
+	_exit(KSFT_SKIP);
+}
+
+static void segv_install(void);
+
+/* Runs a subtest; returns its exit status, or KSFT_FAIL. */
+static int run_one(const struct pa_test *test)
+{
+	__u64 seconds = pa_env("PAGEARENA_TEST_TIMEOUT", TIMEOUT_SECONDS);
+	struct timespec ts = { .tv_sec = (time_t)seconds };
+	sigset_t chld;
+	siginfo_t info = {};
+	int status;
+	pid_t pid;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0) {
+		pa_say("fork: %s", strerror(errno));
+		return KSFT_FAIL;
+	}
+	if (!pid) {
+		sigprocmask(SIG_UNBLOCK, &chld, NULL);
+		setpgid(0, 0);
+		segv_install();
+		test->fn();
+		_exit(soft_failures ? KSFT_FAIL : KSFT_PASS);
+	}
+	/* Once it is over, or too late, everything that it started is ended, too. */
+	if (sigtimedwait(&chld, &info, &ts) < 0)
+		pa_say("took longer than %llu s", (unsigned long long)seconds);
+	kill(-pid, SIGKILL);
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		return KSFT_FAIL;
+	if (WIFSIGNALED(status)) {
+		pa_say("killed by signal %d", WTERMSIG(status));
+		return KSFT_FAIL;
+	}
+	return WEXITSTATUS(status);
+}
+
+static bool wanted(int argc, char **argv, const char *name)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (strstr(name, argv[i]))
+			return true;
+	return argc < 2;
+}
+
+/**
+ * pa_run() - run the subtests of a program
+ * @argc: as main() got it
+ * @argv: arguments: run only subtests whose name contains one of them
+ * @tests: the subtests
+ * @nr: their number
+ *
+ * Return: main()'s value, by the conventions of kselftest.
+ */
+int pa_run(int argc, char **argv, const struct pa_test *tests, unsigned int nr)
+{
+	unsigned int i, ran = 0, failed = 0, skipped = 0;
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("TAP version 13\n");
+	if (fd < 0) {
+		printf("1..0 # SKIP cannot open %s: %s\n", DEVICE, strerror(errno));
+		return KSFT_SKIP;
+	}
+	close(fd);
+	skip_reason = mmap(NULL, 256, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (skip_reason == MAP_FAILED)
+		return KSFT_FAIL;
+	for (i = 0; i < nr; i++)
+		ran += wanted(argc, argv, tests[i].name);
+	printf("1..%u\n", ran);
+	for (i = 0, ran = 0; i < nr; i++) {
+		__u64 start = pa_now();
+		int ret;
+
+		if (!wanted(argc, argv, tests[i].name))
+			continue;
+		skip_reason[0] = 0;
+		ret = run_one(&tests[i]);
+		ran++;
+		printf("%sok %u %s", ret == KSFT_PASS || ret == KSFT_SKIP ? "" : "not ", ran,
+		       tests[i].name);
+		if (ret == KSFT_SKIP)
+			printf(" # SKIP %s", skip_reason);
+		printf("\n");
+		if (getenv("PAGEARENA_TEST_TIMES"))
+			pa_say("%llu ms", (unsigned long long)(pa_now() - start) / 1000000);
+		skipped += ret == KSFT_SKIP;
+		failed += ret != KSFT_PASS && ret != KSFT_SKIP;
+	}
+	printf("# %u passed, %u failed, %u skipped\n", ran - failed - skipped, failed, skipped);
+	return failed ? KSFT_FAIL : KSFT_PASS;
+}
+
+__u64 pa_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (__u64)ts.tv_sec * 1000000000 + (__u64)ts.tv_nsec;
+}
+
+__u64 pa_env(const char *name, __u64 value)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : value;
+}
+
+void pa_wait_ok(pid_t pid)
+{
+	int status;
+
+	CHECK(pid > 0);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFEXITED(status));
+	if (WEXITSTATUS(status) == KSFT_SKIP)
+		_exit(KSFT_SKIP);
+	CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* Calls */
+
+int pa_setup_fd(int fd, struct pagearena_setup setup)
+{
+	setup.size = sizeof(setup);
+	return ioctl(fd, PAGEARENA_IOC_SETUP, &setup);
+}
+
+int pa_alloc_fd(int fd, __u64 length, __u64 align, __u32 flags, struct pagearena_alloc *out)
+{
+	struct pagearena_alloc req = {
+		.size = sizeof(req),
+		.flags = flags,
+		.length = length,
+		.align = align,
+	};
+	int ret = ioctl(fd, PAGEARENA_IOC_ALLOC, &req);
+
+	if (out)
+		*out = req;
+	return ret;
+}
+
+int pa_free_fd(int fd, __u64 offset, __u64 length)
+{
+	struct pagearena_free req = {
+		.size = sizeof(req),
+		.offset = offset,
+		.length = length,
+	};
+
+	return ioctl(fd, PAGEARENA_IOC_FREE, &req);
+}
+
+int pa_promote_fd(int fd, __u64 offset, __u64 length, struct pagearena_promote *out)
+{
+	struct pagearena_promote req = {
+		.size = sizeof(req),
+		.offset = offset,
+		.length = length,
+	};
+	int ret = ioctl(fd, PAGEARENA_IOC_PROMOTE, &req);
+
+	if (out)
+		*out = req;
+	return ret;
+}
+
+int pa_query_fd(int fd, __u64 offset, struct pagearena_span *out)
+{
+	struct pagearena_query req = {
+		.size = sizeof(req),
+		.offset = offset,
+	};
+	int ret = ioctl(fd, PAGEARENA_IOC_QUERY, &req);
+
+	*out = req.span;
+	return ret;
+}
+
+/* Background promotion changes figures between two calls, so most tests do without. */
+int pa_background_fd(int fd, __u32 percent)
+{
+	struct pagearena_policy req = {
+		.size = sizeof(req),
+		.set = PAGEARENA_POLICY_PROMOTE_PERCENT,
+		.promote_percent = percent,
+	};
+
+	return ioctl(fd, PAGEARENA_IOC_POLICY, &req);
+}
+
+struct pagearena_info pa_info(int fd)
+{
+	struct pagearena_info info = { .size = sizeof(info) };
+
+	CHECK(!ioctl(fd, PAGEARENA_IOC_INFO, &info));
+	return info;
+}
+
+/* Maps all of the arena; whole huge pages lie at their multiples. */
+void pa_map(struct arena *a)
+{
+	a->base = mmap(NULL, a->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, a->fd, 0);
+	CHECK(a->base != MAP_FAILED);
+}
+
+void pa_open(struct arena *a, struct pagearena_setup setup)
+{
+	struct pagearena_info info;
+
+	memset(a, 0, sizeof(*a));
+	a->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	CHECK(a->fd >= 0);
+	CHECK(!pa_setup_fd(a->fd, setup));
+	CHECK(!pa_background_fd(a->fd, 0));
+	info = pa_info(a->fd);
+	a->bytes = info.arena_bytes;
+	a->id = info.arena_id;
+	a->page = info.span_page;
+	a->granule = info.granule;
+	pa_map(a);
+}
+
+void pa_close(struct arena *a)
+{
+	if (a->base)
+		CHECK(!munmap(a->base, a->bytes));
+	if (a->fd >= 0)
+		CHECK(!close(a->fd));
+	a->base = NULL;
+	a->fd = -1;
+}
+
+__u64 pa_alloc(struct arena *a, __u64 length, __u64 align, __u32 flags)
+{
+	struct pagearena_alloc req;
+
+	CHECK(!pa_alloc_fd(a->fd, length, align, flags, &req));
+	CHECK_EQ(req.length, ALIGN_UP(length, a->page));
+	CHECK_OP(req.offset + req.length, <=, a->bytes);
+	CHECK_EQ(req.offset % MAX(align, a->page), 0);
+	return req.offset;
+}
+
+void pa_free(struct arena *a, __u64 offset)
+{
+	CHECK(!pa_free_fd(a->fd, offset, 0));
+}
+
+__u64 pa_scavenge(struct arena *a, __u64 bytes, __u64 min_age_ns, __u64 *backed)
+{
+	struct pagearena_scavenge req = {
+		.size = sizeof(req),
+		.bytes = bytes,
+		.min_age_ns = min_age_ns,
+	};
+
+	CHECK(!ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &req));
+	if (backed)
+		*backed = req.backed;
+	return req.released;
+}
+
+__u64 pa_scavenge_flags(struct arena *a, __u64 bytes, __u64 min_age_ns, __u32 flags)
+{
+	struct pagearena_scavenge req = {
+		.size = sizeof(req),
+		.flags = flags,
+		.bytes = bytes,
+		.min_age_ns = min_age_ns,
+	};
+
+	CHECK(!ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &req));
+	return req.released;
+}
+
+/* Promotes one chunk; returns PAGEARENA_PROMOTE_*. */
+__u32 pa_promote(struct arena *a, __u64 offset)
+{
+	__u32 result = ~0U, i;
+	struct pagearena_promote req = {
+		.size = sizeof(req),
+		.offset = offset,
+		.length = pa_info(a->fd).huge_size,
+		.results = (uintptr_t)&result,
+		.nr_results = 1,
+	};
+
+	CHECK(!ioctl(a->fd, PAGEARENA_IOC_PROMOTE, &req));
+	CHECK_OP(result, <, PAGEARENA_PROMOTE_NR);
+	for (i = 0; i < ARRAY_SIZE(req.counts); i++)
+		CHECK_EQ(req.counts[i], i == result);
+	return result;
+}
+
+struct pagearena_stats pa_stats(int fd)
+{
+	struct pagearena_stats stats = { .size = sizeof(stats) };
+
+	CHECK(!ioctl(fd, PAGEARENA_IOC_STATS, &stats));
+	return stats;
+}
+
+struct pagearena_span pa_query(struct arena *a, __u64 offset)
+{
+	struct pagearena_span span;
+
+	CHECK(!pa_query_fd(a->fd, offset, &span));
+	return span;
+}
+
+/* All spans, in a list for free(); its length is returned. */
+__u32 pa_spans(int fd, struct pagearena_span **list)
+{
+	__u32 room = 256, nr = 0;
+	__u64 offset = 0;
+
+	*list = malloc(room * sizeof(**list));
+	for (;;) {
+		struct pagearena_spans req = {
+			.size = sizeof(req),
+			.offset = offset,
+			.spans = (uintptr_t)(*list + nr),
+			.count = room - nr,
+		};
+
+		CHECK(*list);
+		CHECK(!ioctl(fd, PAGEARENA_IOC_SPANS, &req));
+		CHECK_OP(req.count, <=, room - nr);
+		CHECK(req.count || req.offset == offset);
+		nr += req.count;
+		offset = req.offset;
+		if (!req.count)
+			return nr;
+		if (nr == room) {
+			room *= 2;
+			*list = realloc(*list, room * sizeof(**list));
+		}
+	}
+}
+
+static bool same_span(struct pagearena_span a, struct pagearena_span b)
+{
+	a.age_ns = 0;
+	b.age_ns = 0;
+	return !memcmp(&a, &b, sizeof(a));
+}
+
+void pa_check(struct arena *a)
+{
+	struct pagearena_stats stats = pa_stats(a->fd), sum = {};
+	__u32 nr, i, j;
+	struct pagearena_span *list;
+	__u64 pos = 0, grain = MAX(a->granule, a->page);
+
+	nr = pa_spans(a->fd, &list);
+	for (i = 0; i < nr; i++) {
+		struct pagearena_span *s = &list[i];
+		bool scavenged = s->flags & PAGEARENA_SPAN_SCAVENGED;
+		__u64 at[] = { s->offset, s->offset + s->length / 2, s->offset + s->length - 1 };
+		__u64 start = s->offset, end = s->offset + s->length;
+
+		CHECK_EQ(s->offset, pos);
+		CHECK(s->length && s->length % a->page == 0);
+		CHECK_OP(s->backed, <=, s->length);
+		CHECK_OP(s->huge, <=, s->backed);
+		CHECK(!(s->flags & ~(PAGEARENA_SPAN_SCAVENGED | PAGEARENA_SPAN_NEEDZERO)));
+		pos += s->length;
+		if (s->state == PAGEARENA_SPAN_INUSE) {
+			CHECK(!scavenged);
+			CHECK_EQ(s->age_ns, 0);
+			sum.heap_inuse += s->length;
+			sum.backed_inuse += s->backed;
+			sum.huge_inuse += s->huge;
+			sum.spans_inuse++;
+		} else {
+			CHECK_EQ(s->state, PAGEARENA_SPAN_FREE);
+			sum.heap_idle += s->length;
+			sum.backed_free += s->backed;
+			sum.spans_free += !scavenged;
+			sum.spans_scavenged += scavenged;
+			/* Of a scavenged span, whole granules are released. */
+			if (grain > a->page) {
+				start = ALIGN_UP(start, grain);
+				end = ALIGN_DOWN(end, grain);
+			}
+			if (scavenged) {
+				CHECK_OP(start, <, end);
+				sum.heap_released += end - start;
+				CHECK_OP(s->backed, <=, s->length - (end - start));
+			}
+		}
+		sum.huge_bytes += s->huge;
+		sum.small_bytes += s->backed - s->huge;
+		for (j = 0; j < ARRAY_SIZE(at); j++)
+			CHECK(same_span(pa_query(a, at[j]), *s));
+	}
+	CHECK_EQ(pos, stats.heap_sys);
+	CHECK_EQ(stats.heap_sys, stats.heap_inuse + stats.heap_idle);
+	CHECK_EQ(stats.heap_inuse, sum.heap_inuse);
+	CHECK_EQ(stats.heap_idle, sum.heap_idle);
+	CHECK_EQ(stats.heap_released, sum.heap_released);
+	CHECK_EQ(stats.backed, stats.backed_inuse + stats.backed_free);
+	CHECK_EQ(stats.backed, stats.huge_bytes + stats.small_bytes);
+	CHECK_EQ(stats.huge_bytes, sum.huge_bytes);
+	CHECK_EQ(stats.huge_inuse, sum.huge_inuse);
+	CHECK_EQ(stats.small_bytes, sum.small_bytes);
+	CHECK_EQ(stats.backed_inuse, sum.backed_inuse);
+	CHECK_EQ(stats.backed_free, sum.backed_free);
+	CHECK_EQ(stats.spans_inuse, sum.spans_inuse);
+	CHECK_EQ(stats.spans_free, sum.spans_free);
+	CHECK_EQ(stats.spans_scavenged, sum.spans_scavenged);
+	CHECK_EQ(stats.nr_alloc - stats.nr_free, stats.spans_inuse);
+	CHECK_OP(stats.backed_peak, >=, stats.backed);
+	CHECK_OP(stats.inuse_peak, >=, stats.heap_inuse);
+	CHECK_OP(stats.nr_fault_huge, <=, stats.nr_fault);
+	free(list);
+	pa_recount(a->id);
+}
+
+void pa_recount(__u64 id)
+{
+	char path[128], line[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), DEBUGFS "/%llu/recount", (unsigned long long)id);
+	f = fopen(path, "re");
+	if (!f) {
+		/* A machine without debugfs; where it is mounted the file must be there. */
+		CHECK(access(DEBUGFS, F_OK));
+		return;
+	}
+	CHECK(fgets(line, sizeof(line), f));
+	fclose(f);
+	line[strcspn(line, "\n")] = 0;
+	if (strcmp(line, "ok"))
+		pa_fail("recount: %s", line);
+}
+
+struct snapshot pa_snapshot(int fd)
+{
+	struct snapshot snap = { .stats = pa_stats(fd) };
+	__u32 i;
+
+	snap.nr = pa_spans(fd, &snap.spans);
+	for (i = 0; i < snap.nr; i++)
+		snap.spans[i].age_ns = 0;
+	return snap;
+}
+
+bool pa_unchanged(int fd, struct snapshot *before)
+{
+	struct snapshot now = pa_snapshot(fd);
+	bool same = !memcmp(&now.stats, &before->stats, sizeof(now.stats)) &&
+		    now.nr == before->nr &&
+		    !memcmp(now.spans, before->spans, now.nr * sizeof(*now.spans));
+
+	free(before->spans);
+	*before = now;
+	return same;
+}
+
+/* Touching what may not be there */
+
+static __thread sigjmp_buf segv_jump;
+static __thread volatile sig_atomic_t segv_armed;
+
+static void segv_handler(int sig)
+{
+	if (segv_armed) {
+		segv_armed = 0;
+		siglongjmp(segv_jump, sig);
+	}
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void segv_install(void)
+{
+	struct sigaction sa = { .sa_handler = segv_handler };
+
+	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+int pa_guarded(void (*fn)(void *), void *arg)
+{
+	int sig = sigsetjmp(segv_jump, 1);
+
+	if (!sig) {
+		segv_armed = 1;
+		fn(arg);
+	}
+	segv_armed = 0;
+	return sig;
+}
+
+struct touch {
+	volatile unsigned char *addr;
+	unsigned char value;
+};
+
+static void do_peek(void *arg)
+{
+	struct touch *t = arg;
+
+	t->value = *t->addr;
+}
+
+static void do_poke(void *arg)
+{
+	struct touch *t = arg;
+
+	*t->addr = t->value;
+}
+
+int pa_peek(const volatile void *addr, unsigned char *value)
+{
+	struct touch t = { .addr = (volatile unsigned char *)addr };
+	int sig = pa_guarded(do_peek, &t);
+
+	if (value)
+		*value = t.value;
+	return sig;
+}
+
+int pa_poke(volatile void *addr, unsigned char value)
+{
+	struct touch t = { .addr = addr, .value = value };
+
+	return pa_guarded(do_poke, &t);
+}
+
+/* Patterns */
+
+static __u64 mix(__u64 x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	return x ^ (x >> 31);
+}
+
+__u64 pa_random(__u64 *state)
+{
+	*state += 0x9e3779b97f4a7c15ULL;
+	return mix(mix(*state) ^ 0x94d049bb133111ebULL);
+}
+
+void pa_fill(void *addr, __u64 len, __u64 seed)
+{
+	__u64 *word = addr, i, add = mix(seed + 1);
+
+	for (i = 0; i < len / sizeof(*word); i++)
+		word[i] = add + i * 0x9e3779b97f4a7c15ULL;
+}
+
+bool pa_filled(const void *addr, __u64 len, __u64 seed)
+{
+	const __u64 *word = addr;
+	__u64 i, add = mix(seed + 1), wrong = 0;
+
+	for (i = 0; i < len / sizeof(*word); i++)
+		wrong |= word[i] ^ (add + i * 0x9e3779b97f4a7c15ULL);
+	return !wrong;
+}
+
+bool pa_zero(const void *addr, __u64 len)
+{
+	const __u64 *word = addr;
+	__u64 i, any = 0;
+
+	for (i = 0; i < len / sizeof(*word); i++)
+		any |= word[i];
+	return !any;
+}
+
+/* From outside */
+
+struct smaps pa_smaps(const void *start, __u64 len)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long long from, to, kb;
+	struct smaps sum = {};
+	bool inside = false;
+	char line[512];
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx-%llx ", &from, &to) == 2)
+			sum.nr += inside = from >= (uintptr_t)start &&
+					   to <= (uintptr_t)start + len;
+		else if (inside && sscanf(line, "Rss: %llu kB", &kb) == 1)
+			sum.rss += kb << 10;
+		else if (inside && sscanf(line, "FilePmdMapped: %llu kB", &kb) == 1)
+			sum.pmd += kb << 10;
+	}
+	fclose(f);
+	return sum;
+}
+
+/* A "Key: N kB" line of a file in /proc; in KiB. */
+__u64 pa_proc_kb(const char *file, const char *key)
+{
+	FILE *f = fopen(file, "re");
+	unsigned long long kb = 0;
+	size_t len = strlen(key);
+	char line[256];
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, len) && line[len] == ':')
+			kb = strtoull(line + len + 1, NULL, 10);
+	fclose(f);
+	return kb;
+}
+
+/* Number of arenas that are set up, as debugfs shows them. */
+unsigned int pa_arenas(void)
+{
+	DIR *dir = opendir(DEBUGFS);
+	struct dirent *entry;
+	unsigned int n = 0;
+
+	if (!dir)
+		SKIP("no %s", DEBUGFS);
+	while ((entry = readdir(dir)))
+		n += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+	closedir(dir);
+	return n;
+}
+
+static char cgroup[96];
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* Moves the caller into a memory cgroup of its own, or skips the subtest. */
+void pa_cgroup_enter(void)
+{
+	char path[128];
+
+	if (access(CGROUP "/cgroup.subtree_control", F_OK))
+		SKIP("cgroup2 is not mounted at " CGROUP);
+	write_file(CGROUP "/cgroup.subtree_control", "+memory");
+	snprintf(cgroup, sizeof(cgroup), CGROUP "/pagearena-%d", getpid());
+	if (mkdir(cgroup, 0755))
+		SKIP("cannot make a cgroup: %s", strerror(errno));
+	snprintf(path, sizeof(path), "%s/memory.current", cgroup);
+	if (access(path, F_OK)) {
+		rmdir(cgroup);
+		SKIP("no memory controller in cgroup2");
+	}
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	CHECK(write_file(path, "0"));
+}
+
+void pa_cgroup_leave(void)
+{
+	CHECK(write_file(CGROUP "/cgroup.procs", "0"));
+	CHECK(!rmdir(cgroup));
+}
+
+__u64 pa_cgroup_charge(void)
+{
+	char path[128], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/memory.current", cgroup);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0);
+	CHECK(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	return strtoull(text, NULL, 10);
+}
+
+/*
+ * By how much memory.current may be off: the kernel charges ahead by 64 pages a CPU, and
+ * an arena's own metadata and page tables are charged, too (256 KiB are plenty for what
+ * the tests use).
+ */
+__u64 pa_cgroup_slack(void)
+{
+	return (__u64)sysconf(_SC_NPROCESSORS_ONLN) * 64 * (__u64)getpagesize() + 256 * KiB;
+}
