@@ -5,7 +5,8 @@
  * A chunk is the unit of huge backing.  It equals what one PMD maps where a PMD maps
  * 2 MiB (x86, arm64 with 4 KiB pages); elsewhere the two differ and are named apart.
  *
- * States of a chunk, changed in backing.c alone:
+ * States of a chunk, changed in backing.c (EMPTY, DEAD, and to SMALL or HUGE when it is
+ * filled) and in promote.c (between SMALL and HUGE), under the chunk's lock:
  *
  *   (none)  no struct pa_chunk: nothing is backed
  *   EMPTY   nothing is backed; being filled, or being emptied
@@ -97,6 +98,7 @@ unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned long *live
 void pa_chunk_account(struct pa_arena *arena, struct pa_chunk *c, const unsigned long *live,
 		      int sign);
 bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const unsigned long *live);
+bool pa_debug_allows(struct pa_arena *arena, const unsigned long *live);
 bool pa_chunk_unscavenge(struct pa_arena *arena, unsigned long index);
 void pa_zap(struct pa_arena *arena, u64 offset, u64 len);
 void pa_folio_settle(struct folio *folio);

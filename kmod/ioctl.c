@@ -176,8 +176,9 @@ static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 	BUILD_BUG_ON(PAGEARENA_PROMOTE_NR > ARRAY_SIZE(req.counts));
 	if (err)
 		return err;
-	if (req.flags & ~PAGEARENA_PROMOTE_COMPACT || req.min_density > 100 || !req.length || !IS_ALIGNED(req.offset, PA_CHUNK_SIZE) ||
-	    !IS_ALIGNED(req.length, PA_CHUNK_SIZE) || !!req.nr_results != !!req.results)
+	if (req.flags & ~PAGEARENA_PROMOTE_COMPACT || req.min_density > 100 || !req.length ||
+	    !IS_ALIGNED(req.offset, PA_CHUNK_SIZE) || !IS_ALIGNED(req.length, PA_CHUNK_SIZE) ||
+	    !!req.nr_results != !!req.results)
 		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(req.counts); i++)
 		if (req.counts[i])
@@ -240,6 +241,7 @@ static int pa_ioctl_policy(struct pa_arena *arena, struct pa_arg *arg)
 		WRITE_ONCE(policy->promote_percent, req.promote_percent);
 	if (req.set & PAGEARENA_POLICY_PROMOTE_DENSITY)
 		WRITE_ONCE(policy->promote_density, req.promote_density);
+	pa_promote_kick(arena);
 	req.promote_percent = READ_ONCE(policy->promote_percent);
 	req.promote_density = READ_ONCE(policy->promote_density);
 	return pa_copy_out(arg, &req, sizeof(req));

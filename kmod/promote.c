@@ -113,7 +113,7 @@ static int pa_promote_check(struct pa_arena *arena, struct pa_chunk *c, unsigned
 		return PAGEARENA_PROMOTE_EMPTY;
 	if (!*whole && !scavenged)
 		return PAGEARENA_PROMOTE_BUSY;
-	if (n < min_pages)
+	if (n < min_pages || !pa_debug_allows(arena, live))
 		return PAGEARENA_PROMOTE_SPARSE;
 	if (!pa_limit_allows(arena, c, live))
 		return PAGEARENA_PROMOTE_LIMIT;
@@ -375,6 +375,18 @@ void pa_promote_notice(struct pa_arena *arena, struct pa_chunk *c)
 		return;
 	xa_set_mark(&arena->chunks, c->index, PA_MARK_DENSE);
 	queue_delayed_work(pa_promote_wq, &arena->promote_work, PA_PROMOTE_DELAY);
+}
+
+/**
+ * pa_promote_kick() - the policy has changed: look at what is marked
+ * @arena: the arena
+ *
+ * Context: any.
+ */
+void pa_promote_kick(struct pa_arena *arena)
+{
+	if (xa_marked(&arena->chunks, PA_MARK_DENSE))
+		mod_delayed_work(pa_promote_wq, &arena->promote_work, PA_PROMOTE_DELAY);
 }
 
 /**

@@ -33,6 +33,7 @@ void pa_thp_refresh(void);
 
 void pa_promote_start(struct pa_arena *arena);
 void pa_promote_stop(struct pa_arena *arena);
+void pa_promote_kick(struct pa_arena *arena);
 void pa_promote_notice(struct pa_arena *arena, struct pa_chunk *c);
 int pa_promote_init(void);
 void pa_promote_exit(void);

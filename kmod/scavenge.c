@@ -107,13 +107,20 @@ const struct span_heap_ops pa_heap_ops = {
 	.prefer = pa_op_prefer,
 };
 
-static bool pa_scavenge_stop(void *ctx)
+/* A call of the user stops at any signal; ALLOC, under the limit, only at a fatal one. */
+static bool pa_stop_any(void *ctx)
 {
 	return signal_pending(current);
 }
 
+static bool pa_stop_fatal(void *ctx)
+{
+	return fatal_signal_pending(current);
+}
+
 /* One of the first two passes over all spans. */
-static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes, u64 min_age)
+static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes, u64 min_age,
+			    bool (*stop)(void *ctx))
 {
 	u64 released;
 
@@ -122,9 +129,9 @@ static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes
 	arena->pass = pass;
 	if (min_age)
 		released = span_heap_scavenge_age(&arena->heap, ktime_get_ns(), min_age, bytes,
-						  pa_scavenge_stop);
+						  stop);
 	else
-		released = span_heap_scavenge_bytes(&arena->heap, bytes, pa_scavenge_stop);
+		released = span_heap_scavenge_bytes(&arena->heap, bytes, stop);
 	spin_unlock(&arena->lock);
 	return released;
 }
@@ -176,7 +183,8 @@ static int pa_sparse_cmp(const void *a, const void *b)
  * The third pass: huge chunks that are partly free, the sparsest first.  Without memory for
  * the list nothing is broken.
  */
-static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, bool force)
+static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, bool force,
+			     bool (*stop)(void *ctx))
 {
 	unsigned int max_live = force ? PA_CHUNK_PAGES - 1 : PA_CHUNK_PAGES / 2;
 	unsigned long index = 0, n = 0, room = READ_ONCE(arena->nr_huge), i;
@@ -203,7 +211,7 @@ static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, boo
 		cond_resched();
 	}
 	sort(sparse, n, sizeof(*sparse), pa_sparse_cmp, NULL);
-	for (i = 0; i < n && released < bytes && !pa_scavenge_stop(arena); i++)
+	for (i = 0; i < n && released < bytes && !stop(arena); i++)
 		released += pa_scavenge_chunk(arena, sparse[i].index, min_age);
 	kvfree(sparse);
 	return released;
@@ -224,12 +232,13 @@ int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 	if (mutex_lock_interruptible(&arena->scavenge_lock))
 		return -EINTR;
 	arena->scavenged = 0;
-	done = pa_scavenge_pass(arena, PA_PASS_WHOLE, req->bytes, age);
+	done = pa_scavenge_pass(arena, PA_PASS_WHOLE, req->bytes, age, pa_stop_any);
 	if (done < req->bytes)
-		done += pa_scavenge_pass(arena, PA_PASS_SPARE, req->bytes - done, age);
+		done += pa_scavenge_pass(arena, PA_PASS_SPARE, req->bytes - done, age,
+					 pa_stop_any);
 	if (done < req->bytes && req->flags & PAGEARENA_SCAVENGE_BREAK)
 		done += pa_scavenge_break(arena, req->bytes - done, age,
-					  req->flags & PAGEARENA_SCAVENGE_FORCE);
+					  req->flags & PAGEARENA_SCAVENGE_FORCE, pa_stop_any);
 	req->released = done;
 	req->backed = arena->scavenged << PAGE_SHIFT;
 	mutex_unlock(&arena->scavenge_lock);
@@ -253,7 +262,7 @@ static u64 pa_excess(struct pa_arena *arena)
  * @arena: an arena that is set up
  *
  * Context: may sleep.
- * Return: 0; -ENOMEM if what is free cannot be released.
+ * Return: 0; -ENOMEM if what is free cannot be released; -EINTR for a fatal signal.
  */
 int pa_limit_enforce(struct pa_arena *arena)
 {
@@ -263,13 +272,14 @@ int pa_limit_enforce(struct pa_arena *arena)
 	mutex_lock(&arena->scavenge_lock);
 	while ((excess = pa_excess(arena))) {
 		/* What is released need not have been backed, so this may take some rounds. */
-		released = pa_scavenge_pass(arena, PA_PASS_WHOLE, excess, 0);
+		released = pa_scavenge_pass(arena, PA_PASS_WHOLE, excess, 0, pa_stop_fatal);
 		if (!released)
-			released = pa_scavenge_pass(arena, PA_PASS_SPARE, excess, 0);
+			released = pa_scavenge_pass(arena, PA_PASS_SPARE, excess, 0,
+						    pa_stop_fatal);
 		if (!released)
-			released = pa_scavenge_break(arena, excess, 0, true);
+			released = pa_scavenge_break(arena, excess, 0, true, pa_stop_fatal);
 		if (!released) {
-			err = signal_pending(current) ? -EINTR : -ENOMEM;
+			err = fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 			break;
 		}
 	}

@@ -388,8 +388,8 @@ int pagearena_free_sized(struct pagearena *a, void *ptr, size_t length)
 	return length ? free_span(a, ptr, length) : fail(EINVAL);
 }
 
-int pagearena_scavenge(struct pagearena *a, uint64_t bytes, uint64_t min_age_ns, uint64_t *released,
-		       uint64_t *backed)
+int pagearena_scavenge_ex(struct pagearena *a, uint32_t flags, uint64_t bytes,
+			  uint64_t min_age_ns, uint64_t *released, uint64_t *backed)
 {
 	uint64_t sum_released = 0, sum_backed = 0;
 	struct pagearena_scavenge s;
@@ -399,6 +399,7 @@ int pagearena_scavenge(struct pagearena *a, uint64_t bytes, uint64_t min_age_ns,
 	do {
 		memset(&s, 0, sizeof(s));
 		s.size = sizeof(s);
+		s.flags = flags;
 		s.min_age_ns = min_age_ns;
 		s.bytes = bytes == PAGEARENA_ALL ? bytes : bytes - sum_released;
 		ret = ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &s);
@@ -414,16 +415,24 @@ int pagearena_scavenge(struct pagearena *a, uint64_t bytes, uint64_t min_age_ns,
 	return ret;
 }
 
-int pagearena_promote(struct pagearena *a, const void *ptr, size_t length, uint32_t *results,
-		      uint32_t nr_results, uint64_t counts[PAGEARENA_PROMOTE_NR])
+int pagearena_scavenge(struct pagearena *a, uint64_t bytes, uint64_t min_age_ns,
+		       uint64_t *released, uint64_t *backed)
+{
+	return pagearena_scavenge_ex(a, 0, bytes, min_age_ns, released, backed);
+}
+
+int pagearena_promote_ex(struct pagearena *a, const void *ptr, size_t length,
+			 struct pagearena_promote *req)
 {
 	uint64_t done, pos, end, mask = a->huge_size - 1;
 	struct pagearena_promote s;
+	uint32_t told = 0;
 	unsigned int i;
 	int ret;
 
-	if (counts)
-		memset(counts, 0, PAGEARENA_PROMOTE_NR * sizeof(*counts));
+	if (req->size < sizeof(s))
+		return fail(EINVAL);
+	memset(req->counts, 0, sizeof(req->counts));
 	pos = pagearena_offset(a, ptr);
 	if (pos == PAGEARENA_NO_OFFSET || length > a->bytes - pos)
 		return fail(EINVAL);
@@ -431,16 +440,16 @@ int pagearena_promote(struct pagearena *a, const void *ptr, size_t length, uint3
 	pos = (pos + mask) & ~mask;
 
 	while (pos < end) {
-		memset(&s, 0, sizeof(s));
+		s = *req;
 		s.size = sizeof(s);
 		s.offset = pos;
 		s.length = end - pos;
-		s.results = (uintptr_t)(nr_results ? results : NULL);
-		s.nr_results = results ? nr_results : 0;
+		s.nr_results = req->nr_results - told;
+		s.results = s.nr_results ? req->results + told * sizeof(uint32_t) : 0;
+		memset(s.counts, 0, sizeof(s.counts));
 		ret = ioctl(a->fd, PAGEARENA_IOC_PROMOTE, &s);
 		for (i = 0, done = 0; i < PAGEARENA_PROMOTE_NR; i++) {
-			if (counts)
-				counts[i] += s.counts[i];
+			req->counts[i] += s.counts[i];
 			done += s.counts[i];
 		}
 		if (!ret)
@@ -449,13 +458,31 @@ int pagearena_promote(struct pagearena *a, const void *ptr, size_t length, uint3
 			return ret;
 		/* Chunks are taken in order: go on behind those that are counted. */
 		pos += done * a->huge_size;
-		if (results) {
-			done = done < nr_results ? done : nr_results;
-			results += done;
-			nr_results -= (uint32_t)done;
-		}
+		told += done < s.nr_results ? (uint32_t)done : s.nr_results;
 	}
 	return 0;
+}
+
+int pagearena_promote(struct pagearena *a, const void *ptr, size_t length, uint32_t *results,
+		      uint32_t nr_results, uint64_t counts[PAGEARENA_PROMOTE_NR])
+{
+	struct pagearena_promote req;
+	int ret;
+
+	memset(&req, 0, sizeof(req));
+	req.size = sizeof(req);
+	req.flags = PAGEARENA_PROMOTE_COMPACT;
+	req.results = (uintptr_t)results;
+	req.nr_results = results ? nr_results : 0;
+	ret = pagearena_promote_ex(a, ptr, length, &req);
+	if (counts)
+		memcpy(counts, req.counts, PAGEARENA_PROMOTE_NR * sizeof(*counts));
+	return ret;
+}
+
+int pagearena_policy(struct pagearena *a, struct pagearena_policy *policy)
+{
+	return call(a->fd, PAGEARENA_IOC_POLICY, policy);
 }
 
 int pagearena_info(struct pagearena *a, struct pagearena_info *info)

@@ -260,6 +260,20 @@ int pagearena_scavenge(struct pagearena *a, uint64_t bytes, uint64_t min_age_ns,
 		       uint64_t *released, uint64_t *backed);
 
 /**
+ * pagearena_scavenge_ex() - as pagearena_scavenge(), with flags
+ * @a: arena
+ * @flags: PAGEARENA_SCAVENGE_*: whether to break huge folios that are partly in use
+ * @bytes: as pagearena_scavenge()
+ * @min_age_ns: as pagearena_scavenge()
+ * @released: as pagearena_scavenge()
+ * @backed: as pagearena_scavenge()
+ *
+ * Return: as pagearena_scavenge().
+ */
+int pagearena_scavenge_ex(struct pagearena *a, uint32_t flags, uint64_t bytes,
+			  uint64_t min_age_ns, uint64_t *released, uint64_t *backed);
+
+/**
  * pagearena_promote() - put memory on huge pages, now
  * @a: arena
  * @ptr: where a range begins
@@ -270,13 +284,37 @@ int pagearena_scavenge(struct pagearena *a, uint64_t bytes, uint64_t min_age_ns,
  *
  * A chunk is &pagearena_info.huge_size bytes at a multiple of that.  The chunks that lie
  * in the range whole are promoted; what sticks out at the ends is left alone, and a range
- * that holds no whole chunk is no error.  The contents stay.
+ * that holds no whole chunk is no error.  The contents stay.  Memory is compacted where
+ * that is what it takes (%PAGEARENA_PROMOTE_COMPACT).
  *
  * Return: 0, whatever became of the chunks, or -1 with errno: EINVAL (not in the arena).
  * @counts is set in either case.
  */
 int pagearena_promote(struct pagearena *a, const void *ptr, size_t length, uint32_t *results,
 		      uint32_t nr_results, uint64_t counts[PAGEARENA_PROMOTE_NR]);
+
+/**
+ * pagearena_promote_ex() - as pagearena_promote(), with options
+ * @a: arena
+ * @ptr: as pagearena_promote()
+ * @length: as pagearena_promote()
+ * @req: &pagearena_promote.size in, and the options: flags, min_density, deadline_ns,
+ *	results, nr_results.  &pagearena_promote.counts out, set in either case
+ *
+ * Return: as pagearena_promote(); EINVAL also for a bad option.
+ */
+int pagearena_promote_ex(struct pagearena *a, const void *ptr, size_t length,
+			 struct pagearena_promote *req);
+
+/**
+ * pagearena_policy() - change or ask what the arena does by itself
+ * @a: arena
+ * @policy: &pagearena_policy.size and the fields that &pagearena_policy.set names in, all
+ *	fields as they are in force out
+ *
+ * Return: 0, or -1 with errno: EINVAL (out of range), E2BIG.
+ */
+int pagearena_policy(struct pagearena *a, struct pagearena_policy *policy);
 
 /**
  * pagearena_info() - what the module offers, and the arena's geometry

@@ -71,7 +71,7 @@ AT(scavenge, min_age_ns, 16);
 AT(scavenge, released, 24);
 AT(scavenge, backed, 32);
 
-SIZE(promote, 184);
+SIZE(promote, 176);
 AT(promote, size, 0);
 AT(promote, flags, 4);
 AT(promote, offset, 8);

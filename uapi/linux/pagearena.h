@@ -161,7 +161,8 @@ struct pagearena_info {
 
 /*
  * &struct pagearena_setup.flags.  DEBUG: a freed span is taken out of reach at
- * once, so that a use after free is a SIGSEGV at the guilty instruction.
+ * once, so that a use after free is a SIGSEGV at the guilty instruction.  Only chunks that
+ * are allocated whole become huge then.
  */
 #define PAGEARENA_SETUP_DEBUG	(1U << 0)
 
@@ -181,7 +182,7 @@ struct pagearena_info {
  * @limit: in: most bytes that may be backed at a time, 0: no limit.  It holds
  *	always: ALLOC counts what it hands out as if it were touched, releases free
  *	memory when that is what it takes, and fails with ENOMEM past the limit
- * @fit: in: PAGEARENA_FIT_*
+ * @fit: in: PAGEARENA_FIT_*.  out: the value in force
  * @huge: in: PAGEARENA_HUGE_*
  *
  * Errors: EEXIST (set up already), EINVAL, EOPNOTSUPP (unknown @fit or @huge),
@@ -221,7 +222,7 @@ struct pagearena_setup {
  *
  * Errors: EBADFD, EINVAL, EOVERFLOW (@length does not fit when rounded up), ENOMEM
  * (no room in the arena, over the limit, or %PAGEARENA_ALLOC_POPULATE found no memory),
- * EINTR (a fatal signal during POPULATE).
+ * EINTR (a fatal signal).
  */
 struct pagearena_alloc {
 	__u32 size;
@@ -256,7 +257,7 @@ struct pagearena_free {
 /*
  * &struct pagearena_scavenge.flags.  Without them, free memory that shares a huge folio with
  * live memory stays.  BREAK: such folios are broken, the one with the least live memory
- * first, as long as less is copied than is won.  FORCE, with BREAK: however much is copied.
+ * first, as long as no more is copied than is won.  FORCE, with BREAK: however much is copied.
  */
 #define PAGEARENA_SCAVENGE_BREAK	(1U << 0)
 #define PAGEARENA_SCAVENGE_FORCE	(1U << 1)
