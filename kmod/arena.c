@@ -419,6 +419,7 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->nr_fault_denied = atomic64_read(&count->fault_denied);
 	out->nr_fault_failed = atomic64_read(&count->fault_failed);
 	out->nr_zap = atomic64_read(&count->zap);
+	out->nr_mid_alloc = atomic64_read(&count->mid_alloc);
 	out->nr_huge_alloc = atomic64_read(&count->huge_alloc);
 	out->nr_huge_failed = atomic64_read(&count->huge_failed);
 	BUILD_BUG_ON(ARRAY_SIZE(count->refused) > ARRAY_SIZE(out->nr_refused));

@@ -52,6 +52,7 @@ struct pa_counters {
 	atomic64_t fault_denied;
 	atomic64_t fault_failed;
 	atomic64_t zap;
+	atomic64_t mid_alloc;
 	atomic64_t huge_alloc;
 	atomic64_t huge_failed;
 	atomic64_t promote;

@@ -171,7 +171,7 @@ struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i)
 	if (c->state == PA_CHUNK_HUGE)
 		return folio_page(c->huge, i);
 	if (c->state == PA_CHUNK_SMALL && c->small[i])
-		return &c->small[i]->page;
+		return folio_page(c->small[i], i % folio_nr_pages(c->small[i]));
 	return NULL;
 }
 
@@ -550,6 +550,61 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	return ok;
 }
 
+/* Do allocated spans cover all of a run of pages? */
+static bool pa_pages_covered(struct pa_arena *arena, pgoff_t page, unsigned int n)
+{
+	struct span_heap *heap = &arena->heap;
+	u64 pos = (u64)page << PAGE_SHIFT, end = (u64)(page + n) << PAGE_SHIFT;
+	struct span *s;
+
+	lockdep_assert_held(&arena->lock);
+	for (s = span_heap_find(heap, pos >> heap->cfg.page_shift);
+	     s && s->state == SPAN_INUSE && pos < end; s = span_heap_next(s))
+		pos = span_offset(s, heap) + span_bytes(s, heap);
+	return pos >= end;
+}
+
+/* Backs the 64 KiB around a page of a small chunk by one folio. */
+static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
+{
+	unsigned int first = round_down(i, PA_MID_PAGES), end = first + PA_MID_PAGES;
+	pgoff_t page = ((pgoff_t)c->index << PA_CHUNK_ORDER) + first;
+	struct folio *folio;
+	bool ok;
+
+	lockdep_assert_held(&c->lock);
+	if (!PA_MID_ORDER || arena->setup.granule < 1UL << PA_MID_SHIFT ||
+	    find_next_bit(c->present, end, first) < end)
+		return false;
+	spin_lock(&arena->lock);
+	ok = pa_pages_covered(arena, page, PA_MID_PAGES);
+	spin_unlock(&arena->lock);
+	folio = ok ? pa_folio_alloc(arena, PA_GFP_MID | __GFP_ZERO, PA_MID_ORDER) : NULL;
+	if (!folio)
+		return false;
+
+	spin_lock(&arena->lock);
+	ok = pa_pages_covered(arena, page, PA_MID_PAGES);
+	if (ok) {
+		for (i = first; i < end; i++)
+			c->small[i] = folio;
+		bitmap_set(c->present, first, PA_MID_PAGES);
+		c->nr_present += PA_MID_PAGES;
+		arena->nr_small += PA_MID_PAGES;
+		arena->nr_inuse += PA_MID_PAGES;
+		arena->peak = max(arena->peak, pa_nr_backed(arena));
+	}
+	spin_unlock(&arena->lock);
+	if (!ok) {
+		folio_put(folio);
+		return false;
+	}
+	atomic64_inc(&arena->count.mid_alloc);
+	atomic64_add(PA_MID_PAGES << PAGE_SHIFT, &arena->count.bytes_zeroed);
+	pa_promote_notice(arena, c);
+	return true;
+}
+
 /**
  * pa_chunk_fill() - back a page of a chunk
  * @arena: the arena
@@ -587,6 +642,8 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 			xa_erase(&arena->torn, c->index);
 	}
 
+	if (pa_chunk_fill_mid(arena, c, i))
+		return 0;
 	folio = pa_folio_alloc(arena, PA_GFP_SMALL | __GFP_ZERO, 0);
 	if (!folio)
 		return -ENOMEM;
@@ -664,13 +721,17 @@ void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c)
  */
 void pa_small_free(struct folio **small)
 {
-	unsigned int i;
+	unsigned int i, n;
 
 	if (!small)
 		return;
-	for (i = 0; i < PA_CHUNK_PAGES; i++)
-		if (small[i])
-			folio_put(small[i]);
+	for (i = 0; i < PA_CHUNK_PAGES; i++) {
+		if (!small[i])
+			continue;
+		n = folio_nr_pages(small[i]);
+		folio_put(small[i]);
+		i += n - 1;
+	}
 	kfree(small);
 }
 
@@ -699,7 +760,11 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 		for (i = from; i < to; i++) {
 			if (!c->small[i])
 				continue;
-			list_add_tail(&c->small[i]->lru, &mine);
+			/* What is released are whole granules, and no folio is larger. */
+			if (!n || c->small[i] != folio) {
+				folio = c->small[i];
+				list_add_tail(&folio->lru, &mine);
+			}
 			c->small[i] = NULL;
 			n++;
 		}

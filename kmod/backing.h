@@ -10,7 +10,7 @@
  *
  *   (none)  no struct pa_chunk: nothing is backed
  *   EMPTY   nothing is backed; being filled, or being emptied
- *   SMALL   some pages are backed, each by a folio of its own
+ *   SMALL   some pages are backed, by folios of one page or of 64 KiB
  *   HUGE    all pages are backed, by one folio
  *   DEAD    no longer in the arena; look it up again
  */
@@ -24,6 +24,8 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 
+#include "compat.h"
+
 struct pa_arena;
 
 #define PA_CHUNK_SHIFT	21
@@ -32,11 +34,21 @@ struct pa_arena;
 #define PA_CHUNK_PAGES	(1UL << PA_CHUNK_ORDER)
 
 /*
+ * A small chunk is backed by folios of 64 KiB where allocated spans cover them, if that
+ * saves faults, and if the arena releases nothing smaller.
+ */
+#define PA_MID_SHIFT	16
+#define PA_MID_ORDER	(PA_MAPS_LARGE_FOLIOS && PAGE_SHIFT < PA_MID_SHIFT ? \
+			 PA_MID_SHIFT - PAGE_SHIFT : 0)
+#define PA_MID_PAGES	(1U << PA_MID_ORDER)
+
+/*
  * None of this memory can be migrated, so it is not __GFP_MOVABLE.  A huge folio for a
  * fault is taken where one lies ready, or not at all; PROMOTE may be asked to compact for
  * it.
  */
 #define PA_GFP_SMALL	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN)
+#define PA_GFP_MID	((PA_GFP_SMALL | __GFP_NOMEMALLOC | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM)
 #define PA_GFP_HUGE	((GFP_TRANSHUGE_LIGHT & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN)
 #define PA_GFP_COMPACT	((GFP_TRANSHUGE & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN | \
 			 __GFP_NORETRY)
@@ -64,7 +76,8 @@ enum pa_chunk_state {
  *	set under @lock, cleared at any time
  * @index: number of the chunk in its arena
  * @huge: HUGE: the folio; protected by @lock
- * @small: SMALL: a folio for each page, or NULL; protected by @lock
+ * @small: SMALL: for each page the folio that holds it, or NULL; a folio of several pages
+ *	is aligned to its size, and held once; protected by @lock
  * @nr_present: number of bits in @present; written under @lock and the heap lock
  * @present: pages that are backed; written under @lock and the heap lock
  * @rcu: delays freeing for lockless lookup

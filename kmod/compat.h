@@ -26,6 +26,12 @@
 #define pa_vm_flags_clear(vma, flags)	vm_flags_clear(vma, flags)
 #endif
 
+/*
+ * Does one fault map all of a large folio of a file?  Tried on 7.2; 6.1 and 6.12 map one
+ * page at a time.
+ */
+#define PA_MAPS_LARGE_FOLIOS	(LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0))
+
 /* Aligned for huge pages where the kernel has them; else the core's choice. */
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 #define pa_thp_get_unmapped_area	thp_get_unmapped_area

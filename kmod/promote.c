@@ -172,7 +172,7 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 	spin_unlock(&arena->lock);
 	for (i = 0; i < PA_CHUNK_PAGES; i++) {
 		if (test_bit(i, live) && c->small[i]) {
-			copy_highpage(folio_page(huge, i), &c->small[i]->page);
+			copy_highpage(folio_page(huge, i), pa_chunk_page(c, i));
 			(*copied)++;
 		} else {
 			clear_highpage(folio_page(huge, i));

@@ -777,7 +777,7 @@ static void test_background(void)
 		CHECK(!pa_background_fd(a.fd, on ? 100 : 0));
 		CHECK_EQ(pa_alloc(&a, huge / 4 * 3, 0, 0), at + huge / 4);
 		pa_fill(a.base + at + huge / 4, huge / 4 * 3, 3);
-		for (i = 0; i < (on ? 500 : 20) && !pa_stats(a.fd).huge_bytes; i++)
+		for (i = 0; i < (on ? 500 : 20) && !pa_stats(a.fd).nr_promote_background; i++)
 			usleep(10000);
 		CHECK_EQ(pa_stats(a.fd).huge_bytes, on ? huge : 0);
 		CHECK_EQ(pa_stats(a.fd).nr_promote_background, on);

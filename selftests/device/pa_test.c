@@ -10,6 +10,8 @@
 /* TAP */
 
 #define TIMEOUT_SECONDS	90
+/* What pa_ops() takes on a kernel without debugging, in an emulator. */
+#define CALIBRATE_NS	8000000ULL
 
 static char *skip_reason;
 static unsigned int soft_failures;
@@ -71,7 +73,7 @@ static void segv_install(void);
 static int run_one(const struct pa_test *test)
 {
 	__u64 seconds = pa_env("PAGEARENA_TEST_TIMEOUT", TIMEOUT_SECONDS);
-	struct timespec ts = { .tv_sec = (time_t)seconds };
+	struct timespec ts = { .tv_sec = (time_t)seconds }, none = {};
 	sigset_t chld;
 	siginfo_t info = {};
 	int status;
@@ -80,6 +82,9 @@ static int run_one(const struct pa_test *test)
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, NULL);
+	/* What is left of a subtest that was killed is not this one's. */
+	while (sigtimedwait(&chld, NULL, &none) == SIGCHLD)
+		;
 	fflush(stdout);
 	pid = fork();
 	if (pid < 0) {
@@ -180,6 +185,40 @@ __u64 pa_env(const char *name, __u64 value)
 	const char *text = getenv(name);
 
 	return text && *text ? strtoull(text, NULL, 0) : value;
+}
+
+/**
+ * pa_ops() - how many operations a subtest does
+ * @ops: for a kernel without debugging, emulated or not
+ *
+ * PAGEARENA_OPS replaces it.  Else a kernel that is much slower (KASAN, lockdep) does fewer,
+ * at least a twentieth.
+ */
+__u64 pa_ops(__u64 ops)
+{
+	static __u64 factor;
+	struct arena a;
+	__u64 start;
+	int i;
+
+	if (getenv("PAGEARENA_OPS"))
+		return pa_env("PAGEARENA_OPS", ops);
+	if (!factor) {
+		start = pa_now();
+		pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+						      .huge = PAGEARENA_HUGE_NEVER });
+		for (i = 0; i < 100; i++) {
+			__u64 at = pa_alloc(&a, a.page, 0, 0);
+
+			pa_fill(a.base + at, a.page, 1);
+			pa_free(&a, at);
+			pa_scavenge(&a, ALL, 0, NULL);
+		}
+		pa_close(&a);
+		factor = (pa_now() - start) / CALIBRATE_NS;
+		factor = MAX(1, MIN(20, factor));
+	}
+	return ops / factor;
 }
 
 void pa_wait_ok(pid_t pid)

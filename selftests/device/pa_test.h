@@ -174,6 +174,7 @@ __u64 pa_cgroup_charge(void);
 __u64 pa_cgroup_slack(void);
 __u64 pa_now(void);
 __u64 pa_env(const char *name, __u64 value);
+__u64 pa_ops(__u64 ops);
 
 /* A child that ended well. */
 void pa_wait_ok(pid_t pid);

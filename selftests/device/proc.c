@@ -312,7 +312,7 @@ static void *busy(void *arg)
 /* Killed in the middle of work, at many different moments. */
 static void test_kill(void)
 {
-	unsigned int arenas = pa_arenas(), round, rounds = (unsigned int)pa_env("PAGEARENA_ROUNDS", 12);
+	unsigned int arenas = pa_arenas(), round, rounds = 12;
 	struct arena a;
 	pthread_t thread;
 	pid_t pid;
@@ -341,7 +341,7 @@ static void test_kill(void)
 /* Memory is given back in whole: many arenas, one after the other. */
 static void test_leak(void)
 {
-	unsigned int arenas = pa_arenas(), i, loops = (unsigned int)pa_env("PAGEARENA_LOOPS", 200);
+	unsigned int arenas = pa_arenas(), i, loops = (unsigned int)MAX(40, pa_ops(200));
 	__u64 before = 0, after, slab = 0, used;
 	struct arena a;
 	__u64 at;

@@ -179,7 +179,7 @@ static void do_other(void)
 
 static void storm(struct pagearena_setup setup)
 {
-	__u64 ops = pa_env("PAGEARENA_OPS", 2000), i;
+	__u64 ops = pa_ops(2000), i;
 
 	if (setup.granule && setup.granule < (__u64)getpagesize())
 		setup.granule = 0;

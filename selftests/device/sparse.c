@@ -125,7 +125,7 @@ static void test_largest(void)
 /* Many spans: the calls do not slow down with their number beyond reason. */
 static void test_many(void)
 {
-	__u64 nr = pa_env("PAGEARENA_SPANS", 20000), i, charge0, slack;
+	__u64 nr = pa_ops(20000), i, charge0, slack;
 	struct pagearena_span *list;
 	struct arena a;
 

@@ -2,7 +2,7 @@
 /*
  * Many threads and processes in one arena: each allocates, writes, verifies and frees,
  * while others scavenge, promote, look, and touch at random.  The work is bounded by
- * operations (PAGEARENA_OPS for each worker), not by time.
+ * operations (pa_ops() for each worker), not by time.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -166,7 +166,7 @@ static void storm(struct pagearena_setup setup, void *(*const *others)(void *), 
 	setup.arena_bytes = 64 * MiB;
 	setup.growth = 4 * MiB;
 	/* A debug arena zaps with every call of FREE. */
-	ops = pa_env("PAGEARENA_OPS", 400) / (setup.flags & PAGEARENA_SETUP_DEBUG ? 4 : 1);
+	ops = pa_ops(400) / (setup.flags & PAGEARENA_SETUP_DEBUG ? 4 : 1);
 	stop = 0;
 	pa_open(&arena, setup);
 	CHECK(!pa_background_fd(arena.fd, background));
@@ -273,7 +273,7 @@ static void test_limit(void)
 	unsigned int i, huge;
 
 	for (huge = 0; huge < 3; huge++) {
-		ops = pa_env("PAGEARENA_OPS", 400) / 2;
+		ops = pa_ops(400) / 2;
 		stop = 0;
 		pa_open(&arena, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
 							  .limit = 3 * MiB, .huge = huge });
@@ -303,7 +303,7 @@ static void test_processes(void)
 	int ends[2];
 	pid_t pid[NR];
 
-	ops = pa_env("PAGEARENA_OPS", 400);
+	ops = pa_ops(400);
 	CHECK(!pipe(ends));
 	pa_open(&arena, (struct pagearena_setup){ .arena_bytes = 64 * MiB, .growth = 4 * MiB });
 	shared = pa_alloc(&arena, 64 * KiB, 0, 0);

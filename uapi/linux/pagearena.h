@@ -406,6 +406,8 @@ struct pagearena_policy {
  * @nr_demote_failed: chunks that could not be demoted (pinned, or no memory)
  * @bytes_copied: bytes moved by promotion and demotion
  * @bytes_zeroed: bytes cleared for %PAGEARENA_ALLOC_ZERO and for fresh memory
+ * @nr_mid_alloc: folios of 64 KiB allocated for chunks that are not huge (kernels that map
+ *	such a folio in one fault, arenas with a granule of 64 KiB or more)
  * @nr_refused: chunks that were not promoted, by PAGEARENA_PROMOTE_* value
  *
  * All are output.  The heap and backing figures are one consistent picture.
@@ -447,6 +449,7 @@ struct pagearena_stats {
 	__aligned_u64 nr_demote_failed;
 	__aligned_u64 bytes_copied;
 	__aligned_u64 bytes_zeroed;
+	__aligned_u64 nr_mid_alloc;
 	__aligned_u64 nr_refused[16];
 };
 

@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+#
+# Do the documents agree with the tree? Prints TAP.
+#
+#   check.sh [PROGRAM]
+#
+# PROGRAM: where to put the README's example, linked statically; run it where the device is.
+
+set -euo pipefail
+export LC_ALL=C
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$ROOT"
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/pagearena-docs.XXXXXX")
+trap 'rm -rf "$WORK"' EXIT
+PROGRAM=${1:-$WORK/example}
+
+N=0
+BAD=0
+
+# result NAME STATUS: what is on stdin explains a failure.
+result()
+{
+	N=$((N + 1))
+	if [ "$2" -eq 0 ]; then
+		echo "ok $N $1"
+		cat >/dev/null
+	else
+		echo "not ok $N $1"
+		sed 's/^/# /'
+		BAD=1
+	fi
+}
+
+# none NAME COMMAND...: passes if the command, which looks for what is missing, prints nothing.
+none()
+{
+	local name=$1 status=0
+	shift
+
+	"$@" >"$WORK/missing" 2>&1 || status=$?
+	[ ! -s "$WORK/missing" ] || status=1
+	result "$name" $status <"$WORK/missing"
+}
+
+echo "TAP version 13"
+
+# compile SOURCE PROGRAM [ARGUMENT...]
+compile()
+{
+	local source=$1 program=$2
+	shift 2
+
+	[ -s "$source" ] || {
+		echo "no example found"
+		return 1
+	}
+	${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -Werror -Iuserlib -Iuapi -static \
+		-o "$program" "$source" "$@"
+}
+
+# The block between ```c and ``` in the README.
+awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$WORK/readme.c"
+status=0
+out=$(compile "$WORK/readme.c" "$PROGRAM" userlib/libpagearena.c 2>&1) || status=$?
+result "the README's example compiles" $status <<<"$out"
+
+# The indented block with main() in the chapter "Example".
+awk '/^Example$/ { on = 1 } /^Limits$/ { on = 0 } on && /^\t/ { sub(/^\t/, ""); print } on && /^$/' \
+	Documentation/user-api.rst >"$WORK/user-api.c"
+status=0
+out=$(compile "$WORK/user-api.c" "$WORK/user-api" 2>&1) || status=$?
+result "the example of user-api.rst compiles" $status <<<"$out"
+
+# Every call, flag and field of the header is in user-api.rst, but for the fields of STATS,
+# which it leaves to the header. Names that share a prefix are abbreviated there.
+missing_names()
+{
+	local name
+
+	for name in $(sed -n 's/^#define PAGEARENA_IOC_\([A-Z]*\)\t_IO(.*/\1/p' \
+		uapi/linux/pagearena.h); do
+		grep -q "\<$name\>" Documentation/user-api.rst || echo "$name"
+	done
+	for name in $(sed -n '/_IOC_/d; s/^#define PAGEARENA_[A-Z]*\(_[A-Z_]*\)[\t ].*/\1/p' \
+		uapi/linux/pagearena.h); do
+		case $name in _VERSION | _NR) continue ;; esac
+		grep -q "[A-Z\`]$name\`\`" Documentation/user-api.rst || echo "$name"
+	done
+	for name in $(awk '/^struct pagearena_/ { on = $2 != "pagearena_stats" } /^};/ { on = 0 }
+		on && $1 ~ /^__[us]|^__al/ { gsub(/[;[].*/, "", $2); print $2 }' \
+		uapi/linux/pagearena.h | sort -u | grep -v '^__'); do
+		grep -q "\`\`$name\`\`" Documentation/user-api.rst || echo "$name"
+	done
+}
+none "user-api.rst has every call, flag and field" missing_names
+
+missing_paths()
+{
+	local path
+
+	grep -ohE '`[^` ]+`' README.md CONTRIBUTING.md CHANGELOG.md Documentation/*.rst |
+		tr -d '`' >"$WORK/quoted"
+	for path in $(grep -E '^(kmod|uapi|userlib|tools|selftests|scripts|Documentation|LICENSES)/' \
+		"$WORK/quoted" | sort -u); do
+		[ -e "$path" ] || echo "$path"
+	done
+}
+none "paths that the documents name exist" missing_paths
+
+missing_targets()
+{
+	local target
+
+	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z-]*' README.md CONTRIBUTING.md \
+		Documentation/*.rst | sed 's/.*make //' | sort -u); do
+		make -n "$target" >/dev/null 2>&1 || echo "make $target"
+	done
+}
+none "targets of make that the documents name exist" missing_targets
+
+broken_links()
+{
+	local path
+
+	for path in $(grep -ohE '\]\([^)#:]*\)|^\[[^]]*\]: [^ :]*$' README.md CONTRIBUTING.md \
+		CHANGELOG.md | sed 's/^](\(.*\))/\1/; s/.*: //'); do
+		[ -e "$path" ] || echo "$path"
+	done
+}
+none "links lead somewhere" broken_links
+
+echo "1..$N"
+exit $BAD
