@@ -247,6 +247,7 @@ int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 	/* The core maps neither PMDs nor batches of PTEs across the end of the file. */
 	i_size_write(arena->inode, round_up(setup->arena_bytes, PA_CHUNK_SIZE));
 	pa_debugfs_add(arena);
+	/* Pairs with pa_arena_ready(): who sees it true sees the heap and the geometry. */
 	smp_store_release(&arena->ready, true);
 out:
 	mutex_unlock(&arena->setup_lock);
@@ -299,7 +300,8 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 	    arena->heap.stats.heap_inuse + (npages << shift) > arena->setup.limit)
 		err = -ENOMEM;
 	if (!err)
-		err = span_heap_alloc(&arena->heap, npages, max(req->align, page) >> shift, &s, NULL);
+		err = span_heap_alloc(&arena->heap, npages, max(req->align, page) >> shift, &s,
+				      NULL);
 	if (err) {
 		spin_unlock(&arena->lock);
 		return err;

@@ -18,6 +18,7 @@
 #define PAGEARENA_ARENA_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/memcontrol.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
@@ -38,7 +39,7 @@ struct vm_area_struct;
 #define PA_SPAN_PAGE_MIN	4096ULL
 #define PA_SPAN_PAGE_DEFAULT	8192ULL
 #define PA_GROWTH_DEFAULT	(64ULL << 20)
-#define PA_ARENA_MAX		(1ULL << 47)
+#define PA_ARENA_MAX		BIT_ULL(47)
 
 /**
  * struct pa_counters - events that STATS reports and that are not the heap's
@@ -112,7 +113,7 @@ struct pa_arena {
 	struct inode *inode;
 	struct mem_cgroup *memcg;
 	struct pagearena_setup setup;
-	struct mutex setup_lock;
+	struct mutex setup_lock; /* serialises SETUP */
 	bool ready;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
@@ -123,7 +124,7 @@ struct pa_arena {
 	u64 nr_huge_inuse;
 	u64 peak;
 
-	struct mutex scavenge_lock;
+	struct mutex scavenge_lock; /* serialises scavenging */
 	u64 scavenged;
 	enum pa_pass pass;
 	unsigned long pass_chunk;
@@ -158,6 +159,7 @@ void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct page
 /** pa_arena_ready() - has SETUP been done? */
 static inline bool pa_arena_ready(struct pa_arena *arena)
 {
+	/* Pairs with pa_arena_setup(). */
 	return smp_load_acquire(&arena->ready);
 }
 

@@ -29,9 +29,9 @@
 struct pa_arena;
 
 #define PA_CHUNK_SHIFT	21
-#define PA_CHUNK_SIZE	(1UL << PA_CHUNK_SHIFT)
+#define PA_CHUNK_SIZE	BIT(PA_CHUNK_SHIFT)
 #define PA_CHUNK_ORDER	(PA_CHUNK_SHIFT - PAGE_SHIFT)
-#define PA_CHUNK_PAGES	(1UL << PA_CHUNK_ORDER)
+#define PA_CHUNK_PAGES	BIT(PA_CHUNK_ORDER)
 
 /*
  * A small chunk is backed by folios of 64 KiB where allocated spans cover them, if that
@@ -40,7 +40,7 @@ struct pa_arena;
 #define PA_MID_SHIFT	16
 #define PA_MID_ORDER	(PA_MAPS_LARGE_FOLIOS && PAGE_SHIFT < PA_MID_SHIFT ? \
 			 PA_MID_SHIFT - PAGE_SHIFT : 0)
-#define PA_MID_PAGES	(1U << PA_MID_ORDER)
+#define PA_MID_PAGES	((unsigned int)BIT(PA_MID_ORDER))
 
 /*
  * None of this memory can be migrated, so it is not __GFP_MOVABLE.  A huge folio for a
@@ -83,7 +83,7 @@ enum pa_chunk_state {
  * @rcu: delays freeing for lockless lookup
  */
 struct pa_chunk {
-	struct mutex lock;
+	struct mutex lock; /* fills, empties, copies, maps */
 	refcount_t ref;
 	enum pa_chunk_state state;
 	bool nohuge;

@@ -89,7 +89,7 @@ static const struct vm_operations_struct pa_vm_ops = {
  */
 
 /* A flag of mmap() that means nothing to the core; whoever sets it only gets the check. */
-#define PA_MAP_ANEW	(1UL << 40)
+#define PA_MAP_ANEW	BIT(40)
 
 /* Does what is mapped at @addr look as pa_mmap() left it?  Under mmap_lock. */
 static bool pa_mapped_at(struct file *file, unsigned long addr, unsigned long len,

@@ -270,12 +270,13 @@ static struct span *addr_leftmost(const struct span_heap *heap, unsigned int slo
 
 		if (s->caps.cap[slot] < npages)
 			return NULL;
-		if (left && left->caps.cap[slot] >= npages)
+		if (left && left->caps.cap[slot] >= npages) {
 			node = node->rb_left;
-		else if (span_cap(s, slot) >= npages)
+			continue;
+		}
+		if (span_cap(s, slot) >= npages)
 			return s;
-		else
-			node = node->rb_right;
+		node = node->rb_right;
 	}
 	return NULL;
 }
@@ -291,12 +292,13 @@ static struct span *fit_leftmost(const struct span_heap *heap, int kind, unsigne
 
 		if (s->caps.cap[slot] < npages)
 			return NULL;
-		if (left && left->caps.cap[slot] >= npages)
+		if (left && left->caps.cap[slot] >= npages) {
 			node = node->rb_left;
-		else if (span_cap(s, slot) >= npages)
+			continue;
+		}
+		if (span_cap(s, slot) >= npages)
 			return s;
-		else
-			node = node->rb_right;
+		node = node->rb_right;
 	}
 	return NULL;
 }

@@ -89,7 +89,7 @@ static const char *fit_name(uint64_t fit)
 		[PAGEARENA_FIT_PLACED] = "placed",
 	};
 
-	return fit < sizeof(names) / sizeof(names[0]) ? names[fit] : "?";
+	return fit < ARRAY_SIZE(names) ? names[fit] : "?";
 }
 
 static const char *huge_name(uint64_t huge)

@@ -899,9 +899,10 @@ static void print_json(const struct trace *t, const char *path, const struct opt
 	json_string(stdout, t->program ? t->program : "");
 	printf(",\n  \"page_size\": %u,\n  \"span_page\": %llu,\n", t->page_size,
 	       (unsigned long long)o->arena.span_page);
-	printf("  \"granule\": %llu,\n  \"limit\": %llu,\n  \"fit\": \"%s\",\n  \"huge\": \"%s\",\n",
-	       (unsigned long long)o->arena.granule, (unsigned long long)o->arena.limit,
-	       fits[o->arena.fit], huges[o->arena.huge]);
+	printf("  \"granule\": %llu,\n  \"limit\": %llu,\n", (unsigned long long)o->arena.granule,
+	       (unsigned long long)o->arena.limit);
+	printf("  \"fit\": \"%s\",\n  \"huge\": \"%s\",\n", fits[o->arena.fit],
+	       huges[o->arena.huge]);
 	printf("  \"transparent_hugepage\": ");
 	json_string(stdout, thp);
 	printf(",\n  \"pagearena\": ");

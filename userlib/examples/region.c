@@ -63,7 +63,8 @@ static int region_end(struct region *r)
 			ret = -1;
 	}
 	r->blocks = NULL;
-	r->pos = r->end = NULL;
+	r->pos = NULL;
+	r->end = NULL;
 	return ret;
 }
 
@@ -116,7 +117,8 @@ int main(void)
 	unsigned int i;
 	bool good = true;
 
-	one = two = (struct region){ .arena = pagearena_open(&opts) };
+	one = (struct region){ .arena = pagearena_open(&opts) };
+	two = one;
 	if (!one.arena && errno == ENOENT)
 		return skip_all("no " PAGEARENA_DEVICE);
 	printf("TAP version 13\n");
