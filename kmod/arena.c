@@ -331,7 +331,8 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 		pa_backing_zero(arena, req->offset, req->length);
 		zero = true;
 	}
-	if (!err && (req->flags & PAGEARENA_ALLOC_POPULATE) && !backed) {
+	/* Even if all of it was backed: a demotion may have come in between. */
+	if (!err && req->flags & PAGEARENA_ALLOC_POPULATE) {
 		err = pa_backing_populate(arena, req->offset, req->length);
 		backed = true;
 	}

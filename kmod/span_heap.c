@@ -622,6 +622,17 @@ static u64 heap_place(const struct span_heap *heap, const struct span *s, u64 np
 	return round_up(s->base, align);
 }
 
+/* Prepared to Ready.  What fault() took away in a debug heap is Reserved; it is mapped first. */
+static void span_used(struct span_heap *heap, u64 base, u64 npages)
+{
+	u64 offset = base << heap->cfg.page_shift, len = npages << heap->cfg.page_shift;
+
+	if (heap->cfg.debug && heap->ops->map)
+		heap->ops->map(heap->ctx, offset, len);
+	if (heap->ops->used)
+		heap->ops->used(heap->ctx, offset, len);
+}
+
 /* Rule 9: grows by the fewest growth units with which the request fits. */
 static int heap_grow(struct span_heap *heap, u64 npages, u64 align)
 {
@@ -728,11 +739,9 @@ int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span *
 		span_cut(heap, s, s->base + npages, s->npages - npages, scavenged);
 
 	bytes = span_bytes(s, heap);
-	/* Rule 7.  What fault() took away in a debug heap is Reserved and is mapped first. */
-	if (scavenged && heap->cfg.debug && heap->ops->map)
-		heap->ops->map(heap->ctx, span_offset(s, heap), bytes);
-	if (scavenged && heap->ops->used)
-		heap->ops->used(heap->ctx, span_offset(s, heap), bytes);
+	/* Rule 7 */
+	if (scavenged)
+		span_used(heap, s->base, s->npages);
 
 	/* Rule 8 */
 	s->unusedsince = 0;
@@ -750,7 +759,7 @@ int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span *
 
 /* Freeing and scavenging */
 
-/* Two frees that overlapped in time can leave a granule that neither of them released. */
+/* Is there a granule, at either end, that neither the span nor its neighbour released? */
 static bool torn_granule(const struct span_heap *heap, const struct span *s)
 {
 	const struct span *before = addr_prev(s), *after = addr_next(s);
@@ -775,11 +784,16 @@ static s64 span_release(struct span_heap *heap, struct span *s,
 	heap->stats.spans_transit--;
 
 	/*
-	 * The lock may have been dropped, and neighbours may have come and gone.  If one of
-	 * them is scavenged now and the boundary is inside a granule, that granule may be
-	 * backed.  Then the span goes back as unscavenged, and realigning gives it the granule.
+	 * A neighbour can be scavenged with the boundary inside a granule: one of a freed
+	 * span, or one that came while the lock was dropped.  That granule may be backed.  Then
+	 * the span goes back as unscavenged, so its pages are taken back at once, and
+	 * realigning gives it the granule.
 	 */
-	if (err || torn_granule(heap, s))
+	if (!err && torn_granule(heap, s)) {
+		span_used(heap, start, bytes >> heap->cfg.page_shift);
+		bytes = 0;
+	}
+	if (err)
 		bytes = 0;
 	s->scavenged = bytes != 0;
 	heap->stats.heap_released += bytes;
@@ -1047,10 +1061,7 @@ int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
 			span_cut(heap, s, s->base, base - s->base, true);
 		if (span_end(s) > end)
 			span_cut(heap, s, end, span_end(s) - end, true);
-		if (heap->cfg.debug && heap->ops->map)
-			heap->ops->map(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
-		if (heap->ops->used)
-			heap->ops->used(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
+		span_used(heap, s->base, s->npages);
 		s->needzero = 1;
 		s->unusedsince = now;
 		span_coalesce(heap, s);

@@ -29,12 +29,16 @@
  *	tN		the time is N from now on (it begins at 9)
  *	eN		the next N calls of unused() and fault() fail
  *	pN		the stop callback lets N spans pass
+ *	lB:N		prefer() likes spans that begin in the N pages at B (at first: none)
+ *	gN		trim() narrows ranges to whole groups of N pages; 0: not at all (at first)
+ *	kN		the heap has N spares, and unused() does not get it more (at first:
+ *			SPAN_HEAP_SPARES)
  *	w		wipe the log
  *	?		log [heap_sys:heap_inuse:heap_idle:heap_released]
  *
- * Log: mB+N map, uB+N used, rB+N unused ("release"), hB+N hugepage, xB+N fault; =N the
- * result of a call (the base with z for needzero and s for scavenged; pages released),
- * !ERROR an error.
+ * Log: mB+N map, uB+N used, rB+N unused ("release"), hB+N hugepage, xB+N fault, lB+N
+ * prefer ("like"), tB+N trim, if g is not 0; =N the result of a call (the base with z for
+ * needzero and s for scavenged; pages released), !ERROR an error.
  */
 #include <kunit/test.h>
 #include <linux/ctype.h>
@@ -60,6 +64,38 @@ MODULE_PARM_DESC(small_spans, "most spans in the exhaustive cases, up to 6");
 #define HT_START_TIME	9
 #define HT_TEXT		768
 
+/**
+ * struct ht_steer - what prefer() and trim() answer
+ * @like: prefer() likes spans that begin at this span page ...
+ * @like_end: ... or behind it, but before this one
+ * @group: trim() narrows a range to whole groups of so many span pages; 0: not at all
+ */
+struct ht_steer {
+	u64 like;
+	u64 like_end;
+	u64 group;
+};
+
+static bool steer_likes(const struct ht_steer *steer, u64 base)
+{
+	return base >= steer->like && base < steer->like_end;
+}
+
+static bool steer_trim(const struct ht_steer *steer, u64 *base, u64 *npages)
+{
+	u64 start, end;
+
+	if (!steer->group)
+		return true;
+	start = (*base + steer->group - 1) / steer->group * steer->group;
+	end = (*base + *npages) / steer->group * steer->group;
+	if (start >= end)
+		return false;
+	*base = start;
+	*npages = end - start;
+	return true;
+}
+
 /* The naive heap: the rules again, over an array, in the plainest way. */
 
 #define NAIVE_MAX	320
@@ -80,8 +116,9 @@ struct naive_span {
  * @arena: size of the arena in span pages
  * @growth: growth unit in span pages
  * @sys: what the heap has grown to, in span pages
- * @first: first fit
+ * @fit: &enum span_fit
  * @debug: free takes spans out of reach
+ * @steer: what prefer() and trim() answer
  * @events: sum over the hashes of all calls of operations
  * @bad: what is wrong, if anything
  * @nr: number of spans
@@ -93,8 +130,9 @@ struct naive {
 	u64 arena;
 	u64 growth;
 	u64 sys;
-	bool first;
+	enum span_fit fit;
 	bool debug;
+	const struct ht_steer *steer;
 	u64 events;
 	const char *bad;
 	unsigned int nr;
@@ -109,6 +147,7 @@ struct naive {
  * @debug: as in &struct span_heap_config
  * @arena: span pages; 0: as many as the first picture has
  * @growth: span pages; 0: the arena
+ * @group: &ht_steer.group, in the exhaustive cases
  */
 struct ht_geometry {
 	s8 gp;
@@ -117,6 +156,7 @@ struct ht_geometry {
 	bool debug;
 	u64 arena;
 	u64 growth;
+	u64 group;
 };
 
 /**
@@ -126,6 +166,8 @@ struct ht_geometry {
  * @now: the time
  * @fail: how many calls of unused() and fault() shall fail
  * @pass: how many spans the stop callback lets pass
+ * @spares: how many spares a call that scavenges finds at least
+ * @steer: what prefer() and trim() answer
  * @events: as &naive.events, of the heap
  * @inside: script to run in the next call of unused() or fault()
  * @inside_want: the picture after it, still in that call, or NULL
@@ -150,6 +192,8 @@ struct ht {
 	u64 now;
 	unsigned int fail;
 	unsigned int pass;
+	unsigned int spares;
+	struct ht_steer steer;
 	u64 events;
 	const char *inside;
 	const char *inside_want;
@@ -429,7 +473,25 @@ static u64 naive_block(const struct naive_span *s, u64 align)
 	return (s->base + align - 1) / align * align;
 }
 
-static int naive_choose(const struct naive *n, u64 npages, u64 align)
+/* Of the first SPAN_HEAP_TIES spans that are as good as span @best, one that is liked. */
+static int naive_liked(struct naive *n, int best)
+{
+	unsigned int i, ties = 0;
+
+	for (i = best; i < n->nr && ties < SPAN_HEAP_TIES; i++) {
+		const struct naive_span *s = &n->s[i];
+
+		if (!naive_free_kind(s, n->s[best].scavenged) || s->npages != n->s[best].npages)
+			continue;
+		n->events += event_hash('l', s->base, s->npages);
+		if (steer_likes(n->steer, s->base))
+			return i;
+		ties++;
+	}
+	return best;
+}
+
+static int naive_choose(struct naive *n, u64 npages, u64 align)
 {
 	int kind, best = -1;
 	unsigned int i;
@@ -441,11 +503,13 @@ static int naive_choose(const struct naive *n, u64 npages, u64 align)
 			if (!naive_free_kind(s, kind) ||
 			    naive_block(s, align) + npages > s->base + s->npages)
 				continue;
-			if (best < 0 || (!n->first && s->npages < n->s[best].npages))
+			if (best < 0 ||
+			    (n->fit != SPAN_FIT_FIRST && s->npages < n->s[best].npages))
 				best = i;
 		}
 	}
-	return best;
+	/* Where an alignment is given, prefer() is not asked. */
+	return best < 0 || n->fit != SPAN_FIT_PLACED || align > 1 ? best : naive_liked(n, best);
 }
 
 static bool naive_grow(struct naive *n, u64 npages, u64 align)
@@ -471,6 +535,17 @@ static bool naive_grow(struct naive *n, u64 npages, u64 align)
 	return true;
 }
 
+/* Where in a span that has room for it a request goes */
+static u64 naive_place(const struct naive *n, const struct naive_span *s, u64 npages, u64 align)
+{
+	u64 aligned = naive_block(s, max(align, n->huge));
+
+	if (n->fit == SPAN_FIT_PLACED && npages >= n->huge &&
+	    aligned + npages <= s->base + s->npages)
+		return aligned;
+	return naive_block(s, align);
+}
+
 /* Returns the base, or an error. */
 static s64 naive_alloc(struct naive *n, u64 npages, u64 align)
 {
@@ -483,7 +558,7 @@ static s64 naive_alloc(struct naive *n, u64 npages, u64 align)
 	if (i < 0)
 		i = naive_choose(n, npages, align);
 	old = n->s[i];
-	base = naive_block(&old, align);
+	base = naive_place(n, &old, npages, align);
 	n->s[i].base = base;
 	n->s[i].npages = npages;
 	n->s[i].state = SPAN_INUSE;
@@ -555,10 +630,60 @@ static bool naive_free(struct naive *n, unsigned int i, u64 now)
 	return false;
 }
 
+static bool naive_can_scavenge(const struct naive *n, unsigned int i)
+{
+	return naive_free_kind(&n->s[i], false) && naive_pb(n, &n->s[i]);
+}
+
+/*
+ * What trim() lets go of a span that can be scavenged: false if nothing, else its base and
+ * end, with the rest of a granule at an end that it left alone.
+ */
+static bool naive_trim(const struct naive *n, unsigned int i, u64 *base, u64 *end)
+{
+	const struct naive_span *s = &n->s[i];
+	u64 pb = naive_block(s, n->granule), len = naive_pb(n, s), start = pb, left = len;
+
+	if (!steer_trim(n->steer, &start, &left))
+		return false;
+	*base = start == pb ? s->base : start;
+	*end = start + left == pb + len ? s->base + s->npages : start + left;
+	return true;
+}
+
+/* Rule 16, up to where unused() is called.  Returns the base of what is in transit, or -1. */
+static s64 naive_take(struct naive *n, unsigned int i)
+{
+	struct naive_span whole = n->s[i], part = whole;
+	u64 base, end;
+
+	if (!naive_can_scavenge(n, i))
+		return -1;
+	if (n->steer->group)
+		n->events += event_hash('t', naive_block(&whole, n->granule), naive_pb(n, &whole));
+	if (!naive_trim(n, i, &base, &end))
+		return -1;
+	n->s[i].base = base;
+	n->s[i].npages = end - base;
+	if (end < whole.base + whole.npages) {
+		part.base = end;
+		part.npages = whole.base + whole.npages - end;
+		naive_insert(n, i + 1, &part);
+	}
+	if (base > whole.base) {
+		part.base = whole.base;
+		part.npages = base - whole.base;
+		naive_insert(n, i++, &part);
+	}
+	naive_leave(n, i, 'r');
+	return base;
+}
+
 static u64 naive_scavenge(struct naive *n, unsigned int i)
 {
-	naive_leave(n, i, 'r');
-	return naive_return(n, n->s[i].base, true);
+	s64 base = naive_take(n, i);
+
+	return base < 0 ? 0 : naive_return(n, base, true);
 }
 
 /* What the scavenged spans have in [base, end) becomes free and unscavenged. */
@@ -578,6 +703,7 @@ static void naive_unscavenge(struct naive *n, u64 base, u64 end, u64 now)
 		n->s[i].base = max(old.base, base);
 		n->s[i].npages = min(next, end) - n->s[i].base;
 		n->s[i].scavenged = false;
+		n->s[i].needzero = true;
 		n->s[i].unusedsince = now;
 		n->s[i].state = SPAN_TRANSIT;
 		part = n->s[i];
@@ -606,47 +732,63 @@ static void naive_unscavenge(struct naive *n, u64 base, u64 end, u64 now)
 	}
 }
 
-static bool naive_can_scavenge(const struct naive *n, unsigned int i)
-{
-	return naive_free_kind(&n->s[i], false) && naive_pb(n, &n->s[i]);
-}
-
-/* Rule 17 by amount. */
+/*
+ * Rule 17 by amount.  Each span gets one chance; what trim() left of it is smaller, so that
+ * gets its own.
+ */
 static u64 naive_scavenge_bytes(struct naive *n, u64 npages, u64 *count)
 {
+	struct naive_span last = { .npages = U64_MAX };
 	u64 released = 0;
 
 	while (released < npages) {
 		int i, largest = -1;
+		u64 got;
 
-		for (i = 0; i < n->nr; i++)
+		for (i = 0; i < n->nr; i++) {
+			const struct naive_span *s = &n->s[i];
+
 			if (naive_can_scavenge(n, i) &&
-			    (largest < 0 || n->s[i].npages >= n->s[largest].npages))
+			    (s->npages < last.npages ||
+			     (s->npages == last.npages && s->base < last.base)) &&
+			    (largest < 0 || s->npages >= n->s[largest].npages))
 				largest = i;
+		}
 		if (largest < 0)
 			break;
-		released += naive_scavenge(n, largest);
-		(*count)++;
+		last = n->s[largest];
+		got = naive_scavenge(n, largest);
+		released += got;
+		*count += got != 0;
 	}
 	return released;
 }
 
-/* Rule 17 by age. */
+/* Rule 17 by age.  Of what trim() left of a span only the part behind gets a chance. */
 static u64 naive_scavenge_age(struct naive *n, u64 now, u64 limit, u64 npages, u64 *count)
 {
-	u64 released = 0;
+	u64 released = 0, since = 0, next = 0;
 
 	while (released < npages) {
 		int i, oldest = -1;
+		u64 got;
 
-		for (i = 0; i < n->nr; i++)
-			if (naive_can_scavenge(n, i) && n->s[i].unusedsince + limit < now &&
-			    (oldest < 0 || n->s[i].unusedsince < n->s[oldest].unusedsince))
+		for (i = 0; i < n->nr; i++) {
+			const struct naive_span *s = &n->s[i];
+
+			if (naive_can_scavenge(n, i) && s->unusedsince + limit < now &&
+			    (s->unusedsince > since ||
+			     (s->unusedsince == since && s->base >= next)) &&
+			    (oldest < 0 || s->unusedsince < n->s[oldest].unusedsince))
 				oldest = i;
+		}
 		if (oldest < 0)
 			break;
-		released += naive_scavenge(n, oldest);
-		(*count)++;
+		since = n->s[oldest].unusedsince;
+		next = n->s[oldest].base + 1;
+		got = naive_scavenge(n, oldest);
+		released += got;
+		*count += got != 0;
 	}
 	return released;
 }
@@ -690,14 +832,17 @@ static void naive_check(struct ht *ht)
 				       ht_picture(ht));
 }
 
-static void naive_init(struct naive *n, const struct span_heap *heap)
+static void naive_init(struct naive *n, const struct ht *ht)
 {
+	const struct span_heap *heap = &ht->heap;
+
 	n->granule = audit_granule(heap);
 	n->huge = 1ULL << (heap->cfg.huge_shift - heap->cfg.page_shift);
 	n->arena = heap->cfg.size >> heap->cfg.page_shift;
 	n->growth = heap->cfg.growth >> heap->cfg.page_shift;
-	n->first = heap->cfg.fit == SPAN_FIT_FIRST;
+	n->fit = heap->cfg.fit;
 	n->debug = heap->cfg.debug;
+	n->steer = &ht->steer;
 	n->events = 0;
 	n->bad = NULL;
 	n->sys = 0;
@@ -707,6 +852,7 @@ static void naive_init(struct naive *n, const struct span_heap *heap)
 /* Operations that write down that they were called */
 
 static void ht_run(struct ht *ht, const char *script);
+static void ht_spares(struct ht *ht, unsigned int want);
 static void random_step(struct ht *ht);
 static u64 next_random(struct ht *ht, u64 below);
 
@@ -734,6 +880,34 @@ static void ht_used(void *ctx, u64 offset, u64 len)
 static void ht_hugepage(void *ctx, u64 offset, u64 len)
 {
 	ht_event(ctx, 'h', offset, len);
+}
+
+static bool ht_trim(void *ctx, u64 *offset, u64 *len)
+{
+	struct ht *ht = ctx;
+	u64 base = ht_pages(ht, *offset), npages = ht_pages(ht, *len);
+	bool some;
+
+	if (ht->steer.group)
+		ht_event(ht, 't', *offset, *len);
+	some = steer_trim(&ht->steer, &base, &npages);
+	*offset = base << ht->heap.cfg.page_shift;
+	*len = npages << ht->heap.cfg.page_shift;
+	return some;
+}
+
+static bool ht_prefer(void *ctx, u64 offset, u64 len)
+{
+	struct ht *ht = ctx;
+
+	ht_event(ht, 'l', offset, len);
+	return steer_likes(&ht->steer, ht_pages(ht, offset));
+}
+
+/* Gets the heap the spares that a call which scavenges may want. */
+static void ht_fill_spares(struct ht *ht)
+{
+	ht_spares(ht, max(ht->heap.nr_spares, ht->spares));
 }
 
 /* What can happen while unused() and fault() have dropped the heap lock. */
@@ -775,6 +949,7 @@ static int ht_unused(void *ctx, u64 offset, u64 len)
 	ht->nr_scavenge += ht->released;
 	ht->released = false;
 	err = ht_unlocked(ht);
+	ht_fill_spares(ht);
 	ht->released = !err;
 	return err;
 }
@@ -798,6 +973,8 @@ static const struct span_heap_ops ht_ops = {
 	.unused = ht_unused,
 	.hugepage = ht_hugepage,
 	.fault = ht_fault,
+	.trim = ht_trim,
+	.prefer = ht_prefer,
 };
 
 /* Making heaps */
@@ -879,6 +1056,8 @@ static void ht_make(struct ht *ht, const struct ht_geometry *g)
 	KUNIT_ASSERT_EQ(ht->test, span_heap_init(&ht->heap, &cfg, &ht_ops, ht), 0);
 	ht->now = HT_START_TIME;
 	ht->fail = 0;
+	ht->spares = SPAN_HEAP_SPARES;
+	memset(&ht->steer, 0, sizeof(ht->steer));
 	ht->events = 0;
 	ht->inside = NULL;
 	ht->log_len = 0;
@@ -890,7 +1069,7 @@ static void ht_make(struct ht *ht, const struct ht_geometry *g)
 	ht->nr_scavenge = 0;
 	ht->released = false;
 	if (ht->naive)
-		naive_init(ht->naive, &ht->heap);
+		naive_init(ht->naive, ht);
 }
 
 static int ht_alloc(struct ht *ht, u64 npages, u64 align, struct span **s, bool *scavenged)
@@ -940,6 +1119,7 @@ static s64 ht_scavenged(struct ht *ht, s64 ret)
 
 static s64 ht_scavenge(struct ht *ht, u64 base)
 {
+	ht_fill_spares(ht);
 	return ht_scavenged(ht, span_heap_scavenge(&ht->heap, span_heap_find(&ht->heap, base)));
 }
 
@@ -1000,7 +1180,8 @@ static u64 picture_pages(const char *picture)
  * Brings a heap into the state that a picture shows: allocates everything at once, frees
  * it, and takes the spans of the picture from that in order.  Then those that shall be
  * scavenged are freed and scavenged, while nothing next to them is unscavenged, and then
- * the rest is freed.  Only needzero and the ages of scavenged spans are forged.
+ * the rest is freed.  Only needzero and the ages of scavenged spans are forged.  Best fit
+ * places the spans in order, so that stands in for SPAN_FIT_PLACED, which has the same trees.
  */
 static void ht_draw(struct ht *ht, const struct ht_geometry *geometry, const char *picture)
 {
@@ -1011,6 +1192,8 @@ static void ht_draw(struct ht *ht, const struct ht_geometry *geometry, const cha
 	struct ht_token t;
 
 	g.debug = false;
+	if (g.fit == SPAN_FIT_PLACED)
+		g.fit = SPAN_FIT_BEST;
 	if (!g.arena)
 		g.arena = npages;
 	ht_make(ht, &g);
@@ -1037,6 +1220,7 @@ static void ht_draw(struct ht *ht, const struct ht_geometry *geometry, const cha
 	ht_audit(ht);
 	KUNIT_ASSERT_STREQ_MSG(ht->test, ht_picture(ht), picture, "the picture cannot be drawn");
 	ht->heap.cfg.debug = debug;
+	ht->heap.cfg.fit = geometry->fit;
 	ht->now = HT_START_TIME;
 	ht->pass = UINT_MAX;
 	ht->log_len = 0;
@@ -1099,6 +1283,7 @@ static void script_scavenge(struct ht *ht, char op, u64 n, u64 m)
 	u8 shift = heap->cfg.page_shift;
 	s64 ret;
 
+	ht_fill_spares(ht);
 	if (op == 's')
 		ret = span_heap_scavenge(heap, span_heap_find(heap, n));
 	else if (op == 'b')
@@ -1143,6 +1328,17 @@ static void ht_run(struct ht *ht, const char *script)
 			break;
 		case 'p':
 			ht->pass = n;
+			break;
+		case 'l':
+			ht->steer.like = n;
+			ht->steer.like_end = n + m;
+			break;
+		case 'g':
+			ht->steer.group = n;
+			break;
+		case 'k':
+			ht->spares = n;
+			ht_spares(ht, n);
 			break;
 		case 'w':
 			ht->log_len = 0;
@@ -1489,7 +1685,7 @@ static const struct rule_case rule_cases[] = {
 	{ "unscavenge: a whole span", {},
 	  "U4 S4z@3 U8", "? c4:4 ?", "[16:12:4:4] u4+4 =0 [16:12:4:0]", "U4 F4z@9 U8" },
 	{ "unscavenge: the middle", {},
-	  "S16@3", "c4:4", "u4+4 =0", "S4@3 F4@9 S8@3" },
+	  "S16@3", "c4:4", "u4+4 =0", "S4@3 F4z@9 S8@3" },
 	{ "unscavenge: merges", {},
 	  "F4z@3 S8 F4z@5", "c4:4 c8:4", "u4+4 =0 u8+4 =0", "F16z@9" },
 	{ "unscavenge: several spans", {},
@@ -1498,16 +1694,160 @@ static const struct rule_case rule_cases[] = {
 	{ "unscavenge: nothing to do", {},
 	  "U4 F4z@3 U8", "c0:16", "=0", "U4 F4z@3 U8" },
 	{ "unscavenge: P < G, the ends have granules", { .gp = 2 },
-	  "U3 S20 U1", "? c8:8 ?", "[24:4:20:16] u8+8 =0 [24:4:20:8]", "U3 S5 F8@9 S7 U1" },
+	  "U3 S20 U1", "? c8:8 ?", "[24:4:20:16] u8+8 =0 [24:4:20:8]", "U3 S5 F8z@9 S7 U1" },
 	{ "unscavenge: P < G, the ends have none", { .gp = 3 },
-	  "U5 S14@3 U5", "? c8:8 ?", "[24:10:14:8] u8+8 =0 [24:10:14:0]", "U5 F14@9 U5" },
+	  "U5 S14@3 U5", "? c8:8 ?", "[24:10:14:8] u8+8 =0 [24:10:14:0]", "U5 F14z@9 U5" },
 	{ "unscavenge: huge pages", { .hp = 3 },
 	  "F4z@3 S12", "c4:4", "u4+4 h0+8 =0", "F8z@9 S8" },
 	{ "unscavenge: debug", { .debug = true },
-	  "U4 S12", "c8:4", "m8+4 u8+4 =0", "U4 S4 F4@9 S4" },
+	  "U4 S12", "c8:4", "m8+4 u8+4 =0", "U4 S4 F4z@9 S4" },
 	{ "unscavenge: bad ranges", { .gp = 2, .arena = 32, .growth = 16 },
 	  "S16", "c0:0 c1:4 c2:2 c0:5 c0:20 c16:4 c12:8 c4:18446744073709551612",
 	  "!EINVAL !EINVAL !EINVAL !EINVAL !EINVAL !EINVAL !EINVAL !EINVAL", "S16" },
+
+	/* Placed: ties */
+	{ "placed: nothing is preferred", { .fit = SPAN_FIT_PLACED },
+	  "U1 F5z@3 U1 F5z@2 U1 F6z@1", "a5", "l1+5 l7+5 =1z", "U1 U5z U1 F5z@2 U1 F6z@1" },
+	{ "placed: the first that is preferred", { .fit = SPAN_FIT_PLACED },
+	  "U1 F5z U1 F5z@2 U1 F5z@1", "l7:12 a5", "l1+5 l7+5 =7z", "U1 F5z U1 U5z U1 F5z@1" },
+	{ "placed: not a larger span, though preferred", { .fit = SPAN_FIT_PLACED },
+	  "U1 F6z U1 F5z U1 F6z", "l1:1 a5", "l8+5 =8z", "U1 F6z U1 U5z U1 F6z" },
+	{ "placed: ties are larger than the request", { .fit = SPAN_FIT_PLACED },
+	  "U1 F6z U1 F5z U1 F5z", "l14:1 a3", "l8+5 l14+5 =14z", "U1 F6z U1 F5z U1 U3z F2z" },
+	{ "placed: the last of the ties", { .fit = SPAN_FIT_PLACED },
+	  "U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z", "l15:1 a1",
+	  "l1+1 l3+1 l5+1 l7+1 l9+1 l11+1 l13+1 l15+1 =15z",
+	  "U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 U1z U1 F1z" },
+	{ "placed: more ties than are asked about", { .fit = SPAN_FIT_PLACED },
+	  "U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z", "l17:1 a1",
+	  "l1+1 l3+1 l5+1 l7+1 l9+1 l11+1 l13+1 l15+1 =1z",
+	  "U1 U1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z U1 F1z" },
+	{ "placed: free before scavenged, though preferred", { .fit = SPAN_FIT_PLACED },
+	  "U1 F5z U1 S5", "l7:1 a5", "l1+5 =1z", "U1 U5z U1 S5" },
+	{ "placed: tie among scavenged spans", { .fit = SPAN_FIT_PLACED },
+	  "U1 S5 U1 S5", "l7:1 a3", "l1+5 l7+5 u7+3 =7s", "U1 S5 U1 U3 S2" },
+	{ "placed: an alignment does not ask", { .fit = SPAN_FIT_PLACED },
+	  "U2 F4z U2 F4z", "l8:1 a2/2", "=2z", "U2 U2z F2z U2 F4z" },
+	{ "placed: alignments 0 and 1 ask", { .fit = SPAN_FIT_PLACED },
+	  "U2 F4z U2 F4z", "l8:1 a4/0 a4/1", "l2+4 l8+4 =8z l2+4 =2z", "U2 U4z U2 U4z" },
+	{ "placed: after an aligned request", { .fit = SPAN_FIT_PLACED },
+	  "U2 F4z U2 F4z U4 F4z", "l8:1 a4/8 a4", "=8z l2+4 l16+4 =2z",
+	  "U2 U4z U2 U4z U4 F4z" },
+	{ "placed: growing", { .arena = 32, .growth = 16, .fit = SPAN_FIT_PLACED },
+	  "U16", "a4", "m16+16 l16+16 u16+4 =16s", "U16 U4 S12" },
+	{ "placed: best fit does not ask", {},
+	  "U1 F5z U1 F5z", "l7:1 a5", "=1z", "U1 U5z U1 F5z" },
+	{ "placed: first fit does not ask", { .fit = SPAN_FIT_FIRST },
+	  "U1 F5z U1 F5z", "l7:1 a5", "=1z", "U1 U5z U1 F5z" },
+	/* Placed: huge pages of 8 */
+	{ "placed: huge, in a free span", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F21z@5", "? a8 ?", "[24:3:21:0] l3+21 =8z [24:11:13:0]", "U3 F5z@5 U8z F8z@5" },
+	{ "placed: huge, just room", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F13z", "a8", "l3+13 =8z", "U3 F5z U8z" },
+	{ "placed: huge, a page too little", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F12z U1", "a8", "l3+12 =3z", "U3 U8z F4z U1" },
+	{ "placed: huge, aligned already", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U8 F16z", "a8", "l8+16 =8z", "U8 U8z F8z" },
+	{ "placed: huge, not in a larger span", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F9z U1 F16z U3", "a8", "l3+9 =3z", "U3 U8z F1z U1 F16z U3" },
+	{ "placed: huge, not in a scavenged span", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F9z U4 S16", "a8", "l3+9 =3z", "U3 U8z F1z U4 S16" },
+	{ "placed: less than a huge page", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F21z", "a7", "l3+21 =3z", "U3 U7z F14z" },
+	{ "placed: more than a huge page", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F21z", "a12", "l3+21 =8z", "U3 F5z U12z F4z" },
+	{ "placed: huge, a tie", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F13z U3 F13z", "l19:1 a8", "l3+13 l19+13 =24z", "U3 F13z U3 F5z U8z" },
+	{ "placed: huge, in a scavenged span", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 S21@5", "? a8 ?", "[24:3:21:21] l3+21 u8+8 =8s [24:11:13:13]",
+	  "U3 S5@5 U8 S8@5" },
+	{ "placed: huge, in a scavenged span, P < G", { .gp = 3, .hp = 3, .fit = SPAN_FIT_PLACED },
+	  "U3 S21", "? a8 ?", "[24:3:21:16] l3+21 u8+8 =8s [24:11:13:8]", "U3 F5 U8 S8" },
+	{ "placed: huge, in a grown span",
+	  { .hp = 3, .arena = 64, .growth = 16, .fit = SPAN_FIT_PLACED },
+	  "U11 S5", "a8", "m16+16 l11+21 u16+8 =16s", "U11 S5 U8 S8" },
+	{ "placed: huge, no growing for it",
+	  { .hp = 3, .arena = 64, .growth = 8, .fit = SPAN_FIT_PLACED },
+	  "U11 S5", "a10", "m16+8 l11+13 u11+10 =11s", "U11 U10 S3" },
+	{ "placed: huge, no error for want of it", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U1 S8 U7", "a8", "l1+8 u1+8 =1s", "U1 U8 U7" },
+	{ "placed: huge, a smaller alignment", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F21z", "a8/2", "=8z", "U3 F5z U8z F8z" },
+	{ "placed: huge, only the smaller alignment has room", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F11z U2", "a8/2", "=4z", "U3 F1z U8z F2z U2" },
+	{ "placed: huge, a larger alignment", { .fit = SPAN_FIT_PLACED, .hp = 3 },
+	  "U3 F29z", "a8/16", "=16z", "U3 F13z U8z F8z" },
+	{ "placed: best fit has no huge placement", { .hp = 3 },
+	  "U3 F21z", "a8", "=3z", "U3 U8z F13z" },
+	{ "placed: H = P", { .gp = -2, .hp = 1, .fit = SPAN_FIT_PLACED },
+	  "U1 F3z", "a2", "l1+3 =2z", "U1 F1z U2z" },
+	/* Trimming */
+	{ "trim: in front", {},
+	  "U3 F13z@3", "g8 ? s3 ?", "[16:3:13:0] t3+13 r8+8 =8 [16:3:13:8]", "U3 F5z@3 S8z@3" },
+	{ "trim: at the end", {},
+	  "F13z@3 U3", "g8 s0 ?", "t0+13 r0+8 =8 [16:3:13:8]", "S8z@3 F5z@3 U3" },
+	{ "trim: on both sides", {},
+	  "U3 F18@3 U3", "g8 s3 ?", "t3+18 r8+8 =8 [24:6:18:8]", "U3 F5@3 S8@3 F5@3 U3" },
+	{ "trim: nothing is left", {},
+	  "U3 F12z@3 U1", "g8 k0 s3", "t3+12 =0", "U3 F12z@3 U1" },
+	{ "trim: all of it, for which no spare is needed", {},
+	  "F16z@3 U8", "g8 k0 s0", "t0+16 r0+16 =16", "S16z@3 U8" },
+	{ "trim: too few spares", {},
+	  "U3 F18z@3 U3", "g8 k0 s3 k1 s3 k2 s3 k3 s3 ?",
+	  "t3+18 !ENOMEM t3+18 !ENOMEM t3+18 !ENOMEM t3+18 !ENOMEM [24:6:18:0]",
+	  "U3 F18z@3 U3" },
+	{ "trim: too few spares for by amount", {},
+	  "F12z@1 U4 F8z@2", "g8 k3 b100 k4 b100", "t0+12 t16+8 r16+8 =8 t0+12 r0+8 t8+4 =8",
+	  "S8z@1 F4z@1 U4 S8z@2" },
+	{ "trim: P < G, on both sides", { .gp = 2 },
+	  "U3 F20z@3 U1", "g8 s3 ?", "t4+16 r8+8 =8 [24:4:20:8]", "U3 F5z@3 S8z@3 F7z@3 U1" },
+	{ "trim: P < G, the rests of granules stay", { .gp = 2 },
+	  "U6 F13z@3 U5", "g8 k0 s6 ?", "t8+8 r8+8 =8 [24:11:13:8]", "U6 S13z@3 U5" },
+	{ "trim: P < G, the rest in front stays", { .gp = 2 },
+	  "U6 F15z@3 U3", "g8 s6 ?", "t8+12 r8+8 =8 [24:9:15:8]", "U6 S10z@3 F5z@3 U3" },
+	{ "trim: P < G, the rest behind stays", { .gp = 2 },
+	  "U3 F15z@3 U6", "g8 s3 ?", "t4+12 r8+8 =8 [24:9:15:8]", "U3 F5z@3 S10z@3 U6" },
+	{ "trim: P < G, no granule to ask about", { .gp = 3 },
+	  "U4 F10z@3 U2", "g8 s4", "=0", "U4 F10z@3 U2" },
+	{ "trim: P > G", { .gp = -1 },
+	  "U1 F3z@3", "g2 s1", "t1+3 r2+2 =2", "U1 F1z@3 S2z@3" },
+	{ "trim: merges", {},
+	  "S8@1 F13z@3 U3", "g8 s8", "t8+13 r8+8 =8", "S16z@3 F5z@3 U3" },
+	{ "trim: between scavenged spans", {},
+	  "S3@1 F18z@3 S3@2", "g8 s3 ?", "t3+18 r8+8 =8 [24:0:24:14]",
+	  "S3@1 F5z@3 S8z@3 F5z@3 S3@2" },
+	{ "trim: unused() fails", {},
+	  "U3 F18z@3 U3", "g8 e1 s3 ? s3", "t3+18 r8+8 !EBUSY [24:6:18:0] t3+18 r8+8 =8",
+	  "U3 F5z@3 S8z@3 F5z@3 U3" },
+	{ "trim: unused() fails, one span again", {},
+	  "U3 F18z@3 U3", "g8 e1 s3", "t3+18 r8+8 !EBUSY", "U3 F18z@3 U3" },
+	{ "trim: unused() fails, one huge page again", { .hp = 4 },
+	  "U1 F31z@3", "g3 e1 s1", "t1+31 r3+27 h1+31 !EBUSY", "U1 F31z@3" },
+	{ "trim: first fit", { .fit = SPAN_FIT_FIRST },
+	  "U3 F18z@3 U3", "g8 s3 a5 a6", "t3+18 r8+8 =8 =3z u8+6 =8zs",
+	  "U3 U5z U6z S2z@3 F5z@3 U3" },
+	{ "trim: by amount, the rests are asked about", {},
+	  "U3 F18z@3 U3", "g8 b100", "t3+18 r8+8 t16+5 t3+5 =8", "U3 F5z@3 S8z@3 F5z@3 U3" },
+	{ "trim: by amount, a refused span does not count", {},
+	  "U1 F9z U2 F8z", "g8 b1", "t1+9 t12+8 =0", "U1 F9z U2 F8z" },
+	{ "trim: by age, the rest behind is asked about", {},
+	  "U3 F18z@3 U3", "g8 o0", "t3+18 r8+8 t16+5 =8", "U3 F5z@3 S8z@3 F5z@3 U3" },
+	{ "trim: by age, up to an amount", {},
+	  "F12z@1 U4 F12z@2 U4 F8z@3", "g8 o0:16", "t0+12 r0+8 t8+4 t16+12 r16+8 =16",
+	  "S8z@1 F4z@1 U4 S8z@2 F4z@2 U4 F8z@3" },
+	{ "trim: unscavenge", {},
+	  "U3 F18z@3 U3", "g8 s3 c8:8", "t3+18 r8+8 =8 u8+8 =0", "U3 F18z@9 U3" },
+	{ "trim: not when a debug heap frees", { .debug = true },
+	  "U3 U13", "g8 f3", "x3+13 =0", "U3 S13z@9" },
+	{ "trim: what is cut off can be allocated at once", {},
+	  "U3 F18z@3 U3", "g8 s3", "t3+18 r8+8 { =3z =16z } =8", "U3 U5z S8z@3 U5z U3",
+	  "a5 a5", "U3 U5z T8z@3 U5z U3" },
+	{ "trim: what is cut off is merged at once", {},
+	  "U3 F18z@3 U3", "g8 s3", "t3+18 r8+8 { =0 =0 } =8", "F8z@9 S8z@3 F8z@9",
+	  "f0 f21", "F8z@9 T8z@3 F8z@9" },
+	{ "trim: unused() fails, the parts have changed", {},
+	  "U3 F18z@3 U3", "g8 e1 s3", "t3+18 r8+8 { =3z =0 } !EBUSY", "U3 U5z F16z@3",
+	  "a5 f21", "U3 U5z T8z@3 F8z@9" },
 
 	/* In transit: what happens while unused() has dropped the lock */
 	{ "transit: a free neighbour is not merged", {},
@@ -1648,9 +1988,15 @@ static const struct ht_geometry offset_geometries[] = {
 
 static void geometry_name(const struct ht_geometry *g, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s%d, %s fit%s", g->gp < 0 ? "P/G=" : "G/P=",
-		 1 << abs(g->gp), g->fit == SPAN_FIT_FIRST ? "first" : "best",
-		 g->debug ? ", debug" : "");
+	static const char * const fits[] = {
+		[SPAN_FIT_BEST] = "best",
+		[SPAN_FIT_FIRST] = "first",
+		[SPAN_FIT_PLACED] = "placed",
+	};
+
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s%d, %s fit%s%s", g->gp < 0 ? "P/G=" : "G/P=",
+		 1 << abs(g->gp), fits[g->fit], g->debug ? ", debug" : "",
+		 g->group ? ", trimmed" : "");
 }
 
 KUNIT_ARRAY_PARAM(offset, offset_geometries, geometry_name);
@@ -2047,7 +2393,8 @@ static void span_heap_geometry(struct kunit *test)
 	EXPECT_INIT(-EINVAL, huge_shift, 15);
 	EXPECT_INIT(-EINVAL, huge_shift, 64);
 	EXPECT_INIT(0, fit, SPAN_FIT_FIRST);
-	EXPECT_INIT(-EINVAL, fit, SPAN_FIT_FIRST + 1);
+	EXPECT_INIT(0, fit, SPAN_FIT_PLACED);
+	EXPECT_INIT(-EINVAL, fit, SPAN_FIT_PLACED + 1);
 #undef EXPECT_INIT
 }
 
@@ -2064,6 +2411,7 @@ static void span_heap_no_ops(struct kunit *test)
 
 	mine.arena = 4 * granule;
 	mine.hp = 4;
+	mine.fit = SPAN_FIT_PLACED;
 	ht_make(ht, &mine);
 	ht->heap.ops = &none;
 	KUNIT_ASSERT_EQ(test, ht_alloc(ht, granule, 0, &s, &scavenged), 0);
@@ -2086,8 +2434,9 @@ static void span_heap_no_ops(struct kunit *test)
 
 /*
  * Memory for metadata runs out: with fewer spares than SPAN_HEAP_SPARES an allocation
- * fails and nothing changes, whatever it would have had to do; freeing and scavenging
- * need none.  The random tests try the same at each of their allocations.
+ * fails and nothing changes, whatever it would have had to do; freeing needs none, and
+ * scavenging only where trim() leaves something of the span (rows "trim" above).  The
+ * random tests try the same at each of their allocations.
  */
 static void span_heap_no_spares(struct kunit *test)
 {
@@ -2124,8 +2473,7 @@ static void span_heap_no_spares(struct kunit *test)
 	}
 
 	ht_draw(ht, &g, "F8z@1 U4 S8 U4 F4z@3 U4");
-	ht_spares(ht, 0);
-	ht_run(ht, "f8 f20 s0");
+	ht_run(ht, "k0 f8 f20 s0");
 	KUNIT_EXPECT_STREQ(test, ht->log, "=0 =0 r0+12 =12");
 	KUNIT_EXPECT_STREQ(test, ht_picture(ht), "S20z@9 F8z@9 U4");
 }
@@ -2139,6 +2487,7 @@ static void span_heap_no_spares(struct kunit *test)
 
 static const struct ht_geometry small_geometries[] = {
 	{ .gp = 0, .hp = 2 }, { .gp = 1, .hp = 2 }, { .gp = 2, .hp = 2 },
+	{ .gp = 1, .hp = 2, .group = 4 },
 };
 
 KUNIT_ARRAY_PARAM(small, small_geometries, geometry_name);
@@ -2167,11 +2516,10 @@ static void small_case(struct ht *ht, const u64 *base, unsigned int k, u64 order
 		naive_check(ht);
 		if (scavenge & 1 << left[pick]) {
 			struct span *s = span_heap_find(&ht->heap, base[left[pick]]);
-			u64 want = 0, got;
+			u64 want, got;
 
 			at = naive_find(n, s->base);
-			if (naive_can_scavenge(n, at))
-				want = naive_scavenge(n, at);
+			want = naive_scavenge(n, at);
 			got = ht_pages(ht, ht_scavenge(ht, s->base));
 			KUNIT_ASSERT_EQ(ht->test, got, want);
 			naive_check(ht);
@@ -2219,6 +2567,7 @@ static void span_heap_exhaustive(struct kunit *test)
 				unsigned int i;
 
 				ht_make(ht, &g);
+				ht->steer.group = g.group;
 				for (i = 0; i < k; i++) {
 					s64 at = naive_alloc(ht->naive, npages[i], 1);
 
@@ -2314,25 +2663,44 @@ static void random_bad_free(struct ht *ht)
 		KUNIT_ASSERT_EQ(ht->test, ht_free(ht, base, 0), -ENOENT);
 }
 
+/* A span that would have to be split cannot be scavenged with fewer than SPAN_HEAP_SPARES. */
+static void random_scavenge_no_spares(struct ht *ht, unsigned int i)
+{
+	const struct naive_span *t = &ht->naive->s[i];
+	u64 base, end, events = ht->events;
+	struct span *s;
+
+	if (!naive_can_scavenge(ht->naive, i) || !naive_trim(ht->naive, i, &base, &end) ||
+	    end - base == t->npages)
+		return;
+	s = span_heap_find(&ht->heap, t->base);
+	ht_spares(ht, next_random(ht, SPAN_HEAP_SPARES));
+	KUNIT_ASSERT_EQ(ht->test, span_heap_scavenge(&ht->heap, s), -ENOMEM);
+	/* trim() was called, and nothing else. */
+	KUNIT_ASSERT_EQ(ht->test, ht->events - events,
+			event_hash('t', naive_block(t, ht->naive->granule),
+				   naive_pb(ht->naive, t)));
+	ht->events = events;
+	naive_check(ht);
+}
+
 static void random_scavenge(struct ht *ht)
 {
 	int i = random_span(ht, SPAN_FREE, false);
-	bool can, fails;
-	s64 want = 0;
+	s64 want = 0, part, got;
+	bool fails;
 	u64 base;
-	s64 got;
 
 	if (i < 0)
 		return;
+	random_scavenge_no_spares(ht, i);
 	base = ht->naive->s[i].base;
-	can = naive_can_scavenge(ht->naive, i);
-	fails = can && !next_random(ht, 4);
+	part = naive_take(ht->naive, i);
+	fails = part >= 0 && !next_random(ht, 4);
 	ht->fail = fails;
-	if (can)
-		naive_leave(ht->naive, i, 'r');
 	got = ht_scavenge(ht, base);
-	if (can)
-		want = naive_return(ht->naive, base, !fails) << ht->heap.cfg.page_shift;
+	if (part >= 0)
+		want = naive_return(ht->naive, part, !fails) << ht->heap.cfg.page_shift;
 	KUNIT_ASSERT_EQ(ht->test, got, fails ? -EBUSY : want);
 }
 
@@ -2345,6 +2713,7 @@ static void random_scavenge_many(struct ht *ht)
 	bool nest = ht->nest;
 
 	ht->nest = false;
+	ht_fill_spares(ht);
 	if (next_random(ht, 2)) {
 		want = naive_scavenge_bytes(ht->naive, npages, &count);
 		got = span_heap_scavenge_bytes(&ht->heap, npages << shift, NULL);
@@ -2378,11 +2747,22 @@ static void random_unscavenge(struct ht *ht)
 	KUNIT_ASSERT_EQ(ht->test, ht_unscavenge(ht, base, npages), 0);
 }
 
+static void random_steer(struct ht *ht)
+{
+	const struct naive *n = ht->naive;
+
+	ht->steer.group = next_random(ht, 3) ? n->granule * (1 + next_random(ht, 8)) : 0;
+	ht->steer.like = next_random(ht, n->arena);
+	ht->steer.like_end = ht->steer.like + next_random(ht, n->arena);
+}
+
 static void random_step(struct ht *ht)
 {
 	u64 op = next_random(ht, 100);
 
 	ht->step++;
+	if (!next_random(ht, 8))
+		random_steer(ht);
 	ht->now += next_random(ht, 3);
 	if (op < 44)
 		random_alloc(ht);
@@ -2416,6 +2796,11 @@ static const struct ht_geometry random_geometries[] = {
 	{ .gp = 9, .hp = 10, .arena = 8192, .growth = 1024, .fit = SPAN_FIT_FIRST },
 	{ .gp = 0, .hp = 3, .arena = 256, .growth = 32, .fit = SPAN_FIT_FIRST, .debug = true },
 	{ .gp = 3, .hp = 3, .arena = 256, .growth = 8, .fit = SPAN_FIT_FIRST, .debug = true },
+	{ .gp = -1, .hp = 3, .arena = 256, .growth = 32, .fit = SPAN_FIT_PLACED },
+	{ .gp = 0, .hp = 3, .arena = 256, .growth = 24, .fit = SPAN_FIT_PLACED },
+	{ .gp = 3, .hp = 4, .arena = 256, .growth = 32, .fit = SPAN_FIT_PLACED },
+	{ .gp = 9, .hp = 10, .arena = 8192, .growth = 1024, .fit = SPAN_FIT_PLACED },
+	{ .gp = 0, .hp = 3, .arena = 256, .growth = 32, .fit = SPAN_FIT_PLACED, .debug = true },
 };
 
 KUNIT_ARRAY_PARAM(random, random_geometries, geometry_name);
@@ -2446,6 +2831,7 @@ static void span_heap_random(struct kunit *test)
 		random_free(ht);
 		naive_check(ht);
 	}
+	ht->steer.group = 0;
 	span_heap_scavenge_bytes(&ht->heap, U64_MAX, NULL);
 	pages = ht_pages(ht, ht->heap.stats.heap_sys);
 	KUNIT_EXPECT_EQ(test, ht_released(ht), pages);

@@ -161,7 +161,10 @@ need_packages()
 	shift
 
 	for p in "$@"; do
-		have_package "$p" || missing+=("$p")
+		case " ${missing[*]} " in
+		*" $p "*) ;;
+		*) have_package "$p" || missing+=("$p") ;;
+		esac
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 

@@ -11,8 +11,6 @@ pagearena info || exit 1
 
 for trace in /demo/*.csv; do
 	echo
-	# Every trace says in its head where it is from.
-	sed -n 's/^# *[pP]rogram: */Program: /p' "$trace" | head -n 1
 	# shellcheck disable=SC2046 # options, split at spaces
 	pagearena replay $(cat /demo/args) "$trace" || bad=1
 done

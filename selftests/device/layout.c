@@ -88,7 +88,7 @@ AT(policy, set, 4);
 AT(policy, promote_percent, 8);
 AT(policy, promote_density, 12);
 
-SIZE(stats, 392);
+SIZE(stats, 400);
 AT(stats, size, 0);
 AT(stats, flags, 4);
 AT(stats, heap_sys, 8);
@@ -123,7 +123,8 @@ AT(stats, nr_demote, 232);
 AT(stats, nr_demote_failed, 240);
 AT(stats, bytes_copied, 248);
 AT(stats, bytes_zeroed, 256);
-AT(stats, nr_refused, 264);
+AT(stats, nr_mid_alloc, 264);
+AT(stats, nr_refused, 272);
 
 SIZE(span, 48);
 AT(span, offset, 0);
