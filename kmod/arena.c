@@ -312,7 +312,8 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 	end = (req->offset + req->length + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	present = pa_backing_count(arena, first, end, &huge);
 	backed = present == end - first;
-	zero = !s->needzero || !present;
+	/* What is present may have been within reach of a stray pointer. */
+	zero = !present;
 	if (shift < PAGE_SHIFT) {
 		pa_pages_alone(arena, req->offset, req->length, &first, &end);
 		present = pa_backing_count(arena, first, end, &huge);
@@ -378,6 +379,10 @@ int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
 		err = span_heap_free(&arena->heap, offset >> shift, 0, ktime_get_ns());
 	}
 	pa_unlock_trim(arena);
+	/* fault() has seen to whole granules; this is for the rest of the span. */
+	if (!err && arena->setup.flags & PAGEARENA_SETUP_DEBUG &&
+	    arena->setup.granule > arena->setup.span_page && first < end)
+		pa_zap(arena, (u64)first << PAGE_SHIFT, (u64)(end - first) << PAGE_SHIFT);
 	if (!err)
 		trace_pagearena_free(arena->id, offset, length);
 	return err;

@@ -455,21 +455,6 @@ bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const uns
 }
 
 /**
- * pa_debug_allows() - would backing all of a chunk keep freed memory out of reach?
- * @arena: the arena
- * @live: what is alive of the chunk
- *
- * A huge folio is mapped whole, so in a debug arena all of it must be allocated.
- *
- * Context: any.
- */
-bool pa_debug_allows(struct pa_arena *arena, const unsigned long *live)
-{
-	return !(arena->setup.flags & PAGEARENA_SETUP_DEBUG) ||
-	       bitmap_full(live, PA_CHUNK_PAGES);
-}
-
-/**
  * pa_chunk_unscavenge() - count the free part of a chunk as backed
  * @arena: the arena
  * @index: number of the chunk, of which no part is in transit or not grown yet
@@ -493,7 +478,7 @@ static bool pa_policy_huge(struct pa_arena *arena, struct pa_chunk *c, bool whol
 {
 	u64 free = pa_free_if_huge(arena, c, live) << PAGE_SHIFT;
 
-	if (!pa_limit_allows(arena, c, live) || !pa_debug_allows(arena, live))
+	if (!pa_limit_allows(arena, c, live))
 		return false;
 	if (whole || (scavenged && arena->setup.huge == PAGEARENA_HUGE_ALWAYS))
 		return true;

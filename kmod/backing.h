@@ -111,7 +111,6 @@ unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned long *live
 void pa_chunk_account(struct pa_arena *arena, struct pa_chunk *c, const unsigned long *live,
 		      int sign);
 bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const unsigned long *live);
-bool pa_debug_allows(struct pa_arena *arena, const unsigned long *live);
 bool pa_chunk_unscavenge(struct pa_arena *arena, unsigned long index);
 void pa_zap(struct pa_arena *arena, u64 offset, u64 len);
 void pa_folio_settle(struct folio *folio);

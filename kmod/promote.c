@@ -90,7 +90,8 @@ void pa_thp_refresh(void)
  */
 bool pa_huge_enabled(struct pa_arena *arena)
 {
-	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
+	/* A huge folio is mapped whole; in a debug arena freed memory shall be out of reach. */
+	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) || arena->setup.flags & PAGEARENA_SETUP_DEBUG)
 		return false;
 	if (arena->setup.huge == PAGEARENA_HUGE_AUTO)
 		return !READ_ONCE(pa_thp_never);
@@ -113,7 +114,7 @@ static int pa_promote_check(struct pa_arena *arena, struct pa_chunk *c, unsigned
 		return PAGEARENA_PROMOTE_EMPTY;
 	if (!*whole && !scavenged)
 		return PAGEARENA_PROMOTE_BUSY;
-	if (n < min_pages || !pa_debug_allows(arena, live))
+	if (n < min_pages || arena->setup.flags & PAGEARENA_SETUP_DEBUG)
 		return PAGEARENA_PROMOTE_SPARSE;
 	if (!pa_limit_allows(arena, c, live))
 		return PAGEARENA_PROMOTE_LIMIT;

@@ -161,8 +161,9 @@ struct pagearena_info {
 
 /*
  * &struct pagearena_setup.flags.  DEBUG: a freed span is taken out of reach at
- * once, so that a use after free is a SIGSEGV at the guilty instruction.  Only chunks that
- * are allocated whole become huge then.
+ * once, so that a use after free is a SIGSEGV at the guilty instruction (but for an MMU
+ * page that another allocated span touches, too).  No chunk of such an arena is huge:
+ * PROMOTE answers SPARSE.
  */
 #define PAGEARENA_SETUP_DEBUG	(1U << 0)
 
