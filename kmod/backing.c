@@ -435,6 +435,17 @@ static u64 pa_free_if_huge(struct pa_arena *arena, const struct pa_chunk *c,
 	       (c->nr_present - pa_inuse_weight(c, live));
 }
 
+/*
+ * May so many more pages be backed?  For what ALLOC has granted there is always room; but
+ * before ALLOC has found it, another thread may touch the span already.
+ */
+static bool pa_limit_room(struct pa_arena *arena, unsigned int pages)
+{
+	lockdep_assert_held(&arena->lock);
+	return !arena->setup.limit ||
+	       (pa_nr_backed(arena) + pages) << PAGE_SHIFT <= arena->setup.limit;
+}
+
 /**
  * pa_limit_allows() - would backing all of a chunk keep to the limit?
  * @arena: the arena
@@ -569,7 +580,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 		return false;
 
 	spin_lock(&arena->lock);
-	ok = pa_pages_covered(arena, page, PA_MID_PAGES);
+	ok = pa_pages_covered(arena, page, PA_MID_PAGES) && pa_limit_room(arena, PA_MID_PAGES);
 	if (ok) {
 		for (i = first; i < end; i++)
 			c->small[i] = folio;
@@ -606,7 +617,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 	pgoff_t page = ((pgoff_t)c->index << PA_CHUNK_ORDER) + i;
 	struct mem_cgroup *old;
 	struct folio *folio;
-	bool inuse;
+	bool inuse, room;
 
 	lockdep_assert_held(&c->lock);
 	if (!pa_page_allocated(arena, page))
@@ -634,7 +645,8 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 		return -ENOMEM;
 	spin_lock(&arena->lock);
 	inuse = pa_page_inuse(arena, page);
-	if (inuse) {
+	room = pa_limit_room(arena, 1);
+	if (inuse && room) {
 		c->small[i] = folio;
 		__set_bit(i, c->present);
 		c->nr_present++;
@@ -643,9 +655,9 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 		arena->peak = max(arena->peak, pa_nr_backed(arena));
 	}
 	spin_unlock(&arena->lock);
-	if (!inuse) {
+	if (!inuse || !room) {
 		folio_put(folio);
-		return -ENOENT;
+		return inuse ? -ENOMEM : -ENOENT;
 	}
 	pa_promote_notice(arena, c);
 	atomic64_add(PAGE_SIZE, &arena->count.bytes_zeroed);

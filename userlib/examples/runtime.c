@@ -149,7 +149,10 @@ static int child(struct heap *h, struct object **roots)
 
 int main(void)
 {
-	struct pagearena_options opts = { .size = sizeof(opts), .arena_bytes = 256UL << 20 };
+	/* A heap this small would rather give every free page back than have huge folios. */
+	struct pagearena_options opts = { .size = sizeof(opts),
+					  .arena_bytes = 256UL << 20,
+					  .huge = PAGEARENA_HUGE_NEVER };
 	struct pagearena_stats st = { .size = sizeof(st) };
 	struct heap h = { .arena = pagearena_open(&opts) };
 	static struct object *roots[ROOTS];

@@ -4,6 +4,7 @@
 #define COMPAT_LINUX_RBTREE_AUGMENTED_H
 
 #include <linux/rbtree.h>
+#include <linux/string.h>
 
 static inline void rb_insert_augmented(struct rb_node *node, struct rb_root *root,
 				       const struct rb_augment_callbacks *augment)
@@ -22,24 +23,27 @@ static inline void rb_erase_augmented(struct rb_node *node, struct rb_root *root
  * With exit set it returns true if the field was right already, and false otherwise.
  */
 #define RB_DECLARE_CALLBACKS(qualifier, name, type, member, field, compute)		\
-static inline void name##_propagate(struct rb_node *node, struct rb_node *stop)		\
-{											\
-	while (node != stop && !compute(rb_entry(node, type, member), true))		\
-		node = rb_parent(node);							\
-}											\
 static inline void name##_copy(struct rb_node *old, struct rb_node *new)		\
 {											\
-	rb_entry(new, type, member)->field = rb_entry(old, type, member)->field;	\
+	memcpy((char *)rb_entry(new, type, member) + offsetof(type, field),		\
+	       (char *)rb_entry(old, type, member) + offsetof(type, field),		\
+	       sizeof(((type *)NULL)->field));						\
 }											\
 static void name##_rotate(struct rb_node *old, struct rb_node *new)			\
 {											\
 	name##_copy(old, new);								\
-	compute(rb_entry(old, type, member), false);					\
+	(compute)(rb_entry(old, type, member), false);					\
 }											\
+static void name##_propagate(struct rb_node *node, struct rb_node *stop);		\
 qualifier const struct rb_augment_callbacks name = {					\
 	.propagate = name##_propagate,							\
 	.copy = name##_copy,								\
 	.rotate = name##_rotate,							\
-};
+};											\
+static void name##_propagate(struct rb_node *node, struct rb_node *stop)		\
+{											\
+	while (node != stop && !(compute)(rb_entry(node, type, member), true))		\
+		node = rb_parent(node);							\
+}
 
 #endif /* COMPAT_LINUX_RBTREE_AUGMENTED_H */
