@@ -409,7 +409,8 @@ static void free_insert(struct span_heap *heap, struct span *s)
 	if (s->scavenged) {
 		heap->stats.spans_scavenged++;
 	} else {
-		age_insert(heap, s);
+		if (span_pb_bytes(s))
+			age_insert(heap, s);
 		heap->stats.spans_free++;
 	}
 	addr_caps_update(heap, s);
@@ -422,7 +423,8 @@ static void free_erase(struct span_heap *heap, struct span *s)
 	if (s->scavenged) {
 		heap->stats.spans_scavenged--;
 	} else {
-		rb_erase(&s->age, &heap->age);
+		if (span_pb_bytes(s))
+			rb_erase(&s->age, &heap->age);
 		heap->stats.spans_free--;
 	}
 }
@@ -1152,7 +1154,7 @@ static const char *recount_age(struct span_heap *heap, u64 *count)
 
 	for (node = rb_first(&heap->age); node; node = rb_next(node)) {
 		s = rb_entry(node, struct span, age);
-		if (s->state != SPAN_FREE || s->scavenged)
+		if (s->state != SPAN_FREE || s->scavenged || !span_pb_bytes(s))
 			return "I6: the tree of ages holds a span of another kind";
 		if (last && !age_less(last, s))
 			return "rule 17: the tree of ages is out of order";
@@ -1163,7 +1165,7 @@ static const char *recount_age(struct span_heap *heap, u64 *count)
 }
 
 static const char *recount_span(struct span_heap *heap, struct span *s,
-				struct span_heap_stats *sum)
+				struct span_heap_stats *sum, u64 *age)
 {
 	const struct span *before = addr_prev(s);
 	u64 bytes = span_bytes(s, heap);
@@ -1196,6 +1198,7 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 		sum->spans_scavenged++;
 	else
 		sum->spans_free++;
+	*age += !s->scavenged && span_pb_bytes(s);
 	if (s->scavenged && !span_pb_bytes(s))
 		return "I5: a scavenged span has nothing released";
 	if (span_is_free(before) && before->scavenged == s->scavenged)
@@ -1218,12 +1221,12 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 int span_heap_recount(struct span_heap *heap, const char **what)
 {
 	struct span_heap_stats sum = {}, *stats = &heap->stats;
-	u64 fit[2] = {}, age = 0, spares = 0;
+	u64 fit[2] = {}, age = 0, releasable = 0, spares = 0;
 	const char *bad = NULL;
 	struct span *s;
 
 	for (s = span_heap_first(heap); s && !bad; s = span_heap_next(s))
-		bad = recount_span(heap, s, &sum);
+		bad = recount_span(heap, s, &sum, &releasable);
 	if (!bad)
 		bad = recount_fit(heap, 0, &fit[0]);
 	if (!bad)
@@ -1242,7 +1245,7 @@ int span_heap_recount(struct span_heap *heap, const char **what)
 	else if (sum.heap_idle != stats->heap_idle || sum.heap_inuse != stats->heap_inuse ||
 		 sum.heap_sys != stats->heap_sys || sum.heap_released > sum.heap_idle)
 		bad = "I2: heap_sys, heap_inuse, heap_idle";
-	else if (fit[0] != sum.spans_free || fit[1] != sum.spans_scavenged || age != fit[0])
+	else if (fit[0] != sum.spans_free || fit[1] != sum.spans_scavenged || age != releasable)
 		bad = "I6: a free span is missing from its tree";
 	else if (sum.spans_free != stats->spans_free || sum.spans_inuse != stats->spans_inuse ||
 		 sum.spans_scavenged != stats->spans_scavenged ||

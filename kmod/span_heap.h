@@ -64,7 +64,8 @@ struct span_caps {
  * @addr: in the tree of all spans, by @base
  * @next_spare: instead, for a spare: the next one
  * @fit: in the size tree of its kind, by (@npages, @base)
- * @age: in the tree of free, unscavenged spans, by (@unusedsince, @base)
+ * @age: in the tree of free, unscavenged spans with a granule of their own, by
+ *	(@unusedsince, @base)
  * @heap: the heap that it belongs to
  * @base: first span page
  * @npages: number of span pages
@@ -211,7 +212,7 @@ struct span_heap_slot {
  * @ctx: first argument of @ops
  * @addr: all spans by base
  * @fit: free spans by (npages, base): [0] unscavenged, [1] scavenged
- * @age: free, unscavenged spans by (unusedsince, base)
+ * @age: free, unscavenged spans with a non-empty pb, by (unusedsince, base)
  * @stats: figures, kept up to date by every call
  * @spares: unused structs, linked through &span.next_spare
  * @nr_spares: their number

@@ -2764,8 +2764,12 @@ static void random_unscavenge(struct ht *ht)
 static void random_steer(struct ht *ht)
 {
 	const struct naive *n = ht->naive;
+	u64 most = n->arena / n->granule / 8;
 
-	ht->steer.group = next_random(ht, 3) ? n->granule * (1 + next_random(ht, 8)) : 0;
+	/* At most an eighth of the arena, or next to nothing would be scavenged. */
+	ht->steer.group = 0;
+	if (next_random(ht, 2))
+		ht->steer.group = n->granule * (1 + next_random(ht, min(8, most)));
 	ht->steer.like = next_random(ht, n->arena);
 	ht->steer.like_end = ht->steer.like + next_random(ht, n->arena);
 }

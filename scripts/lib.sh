@@ -74,14 +74,17 @@ progress_start()
 		else
 			pause=30
 		fi
-		while sleep $pause; do
+		# Nothing ever comes through this pipe. A "sleep" would outlive this process,
+		# and hold the locks and pipes that it has inherited.
+		exec 3<> <(:)
+		while ! read -r -t "$pause" -u 3; do
 			if [ -t 2 ]; then
 				printf '\r\033[K[%4ds]   %s' "$(elapsed)" "$("$@")" >&2
 			else
 				say "  $("$@")"
 			fi
 		done
-	) &
+	) >/dev/null 7>&- 8>&- 9>&- &
 	PROGRESS_PID=$!
 }
 
@@ -120,7 +123,7 @@ run_logged()
 	PKGS_BUILD=(build-essential libelf-dev xz-utils kmod)
 	PKGS_VM=(qemu-system-x86 busybox-static cpio xz-utils kmod)
 	PKGS_KERNEL=(build-essential bc bison flex libelf-dev libssl-dev xz-utils kmod perl)
-	PKGS_LINT=(sparse shellcheck clang-format perl)
+	PKGS_LINT=(sparse shellcheck perl)
 	PKGS_CLANG=(clang libclang-rt-dev)
 }
 

@@ -712,6 +712,7 @@ static void test_limit(void)
 
 static void test_mmap(void)
 {
+	const struct pagearena_setup setup = { .arena_bytes = MiB };
 	const size_t page = (size_t)getpagesize();
 	struct pagearena_info info;
 	struct snapshot snap;
@@ -777,7 +778,7 @@ static void test_mmap(void)
 	/* A descriptor for reading gives no mapping for writing. */
 	ro = open(DEVICE, O_RDONLY | O_CLOEXEC);
 	CHECK(ro >= 0);
-	if (!pa_setup_fd(ro, (struct pagearena_setup){ .arena_bytes = MiB })) {
+	if (!pa_setup_fd(ro, setup)) {
 		CHECK_ERR(mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, ro, 0), EACCES);
 		map = mmap(NULL, page, PROT_READ, MAP_SHARED, ro, 0);
 		CHECK(map == MAP_FAILED || mprotect(map, page, PROT_WRITE));

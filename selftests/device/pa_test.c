@@ -13,7 +13,12 @@
 /* What pa_ops() takes on a kernel without debugging, in an emulator. */
 #define CALIBRATE_NS	40000000ULL
 
-static char *skip_reason;
+/* What subtests leave to the program and to each other. */
+static struct {
+	char skip_reason[256];
+	__u64 ops_factor;
+} *shared;
+
 static unsigned int soft_failures;
 
 static void say(const char *prefix, const char *fmt, va_list ap)
@@ -62,7 +67,7 @@ void pa_skip(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(skip_reason, 256, fmt, ap);
+	vsnprintf(shared->skip_reason, sizeof(shared->skip_reason), fmt, ap);
 	va_end(ap);
 	_exit(KSFT_SKIP);
 }
@@ -143,8 +148,9 @@ int pa_run(int argc, char **argv, const struct pa_test *tests, unsigned int nr)
 		return KSFT_SKIP;
 	}
 	close(fd);
-	skip_reason = mmap(NULL, 256, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (skip_reason == MAP_FAILED)
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (shared == MAP_FAILED)
 		return KSFT_FAIL;
 	for (i = 0; i < nr; i++)
 		ran += wanted(argc, argv, tests[i].name);
@@ -155,13 +161,13 @@ int pa_run(int argc, char **argv, const struct pa_test *tests, unsigned int nr)
 
 		if (!wanted(argc, argv, tests[i].name))
 			continue;
-		skip_reason[0] = 0;
+		shared->skip_reason[0] = 0;
 		ret = run_one(&tests[i]);
 		ran++;
 		printf("%sok %u %s", ret == KSFT_PASS || ret == KSFT_SKIP ? "" : "not ", ran,
 		       tests[i].name);
 		if (ret == KSFT_SKIP)
-			printf(" # SKIP %s", skip_reason);
+			printf(" # SKIP %s", shared->skip_reason);
 		printf("\n");
 		if (getenv("PAGEARENA_TEST_TIMES"))
 			pa_say("%llu ms", (unsigned long long)(pa_now() - start) / 1000000);
@@ -196,9 +202,8 @@ __u64 pa_env(const char *name, __u64 value)
  */
 __u64 pa_ops(__u64 ops)
 {
-	static __u64 factor;
+	__u64 factor = shared->ops_factor, start = 0;
 	struct arena a;
-	__u64 start = 0;
 	int i;
 
 	if (getenv("PAGEARENA_OPS"))
@@ -218,6 +223,7 @@ __u64 pa_ops(__u64 ops)
 		}
 		factor = (pa_now() - start) / CALIBRATE_NS;
 		factor = factor < 1 ? 1 : factor > 20 ? 20 : factor;
+		shared->ops_factor = factor;
 		pa_close(&a);
 	}
 	return ops / factor;

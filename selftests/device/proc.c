@@ -341,7 +341,7 @@ static void test_kill(void)
 /* Memory is given back in whole: many arenas, one after the other. */
 static void test_leak(void)
 {
-	unsigned int arenas = pa_arenas(), i, loops = (unsigned int)MAX(40, pa_ops(200));
+	unsigned int arenas = pa_arenas(), i, loops = (unsigned int)pa_ops(200);
 	__u64 before = 0, after, slab = 0, used;
 	struct arena a;
 	__u64 at;

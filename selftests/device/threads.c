@@ -5,7 +5,6 @@
  * operations (pa_ops() for each worker), not by time.
  */
 #include <pthread.h>
-#include <sched.h>
 
 #include "pa_test.h"
 
@@ -23,8 +22,10 @@ struct held {
 	__u64 seed;
 };
 
+/* Asked by the others between two rounds.  They leave time for the work to go on. */
 static bool stopped(void)
 {
+	usleep(300);
 	return __atomic_load_n(&stop, __ATOMIC_ACQUIRE);
 }
 
@@ -80,7 +81,6 @@ static void *scavenger(void *arg)
 
 		pa_scavenge_flags(&arena, pa_random(&seed) % 2 ? ALL : MiB, pa_random(&seed) % 2,
 				  flags[pa_random(&seed) % 3]);
-		sched_yield();
 	}
 	return NULL;
 }
@@ -89,10 +89,8 @@ static void *promoter(void *arg)
 {
 	__u64 seed = (uintptr_t)arg, huge = pa_info(arena.fd).huge_size;
 
-	while (!stopped()) {
+	while (!stopped())
 		pa_promote(&arena, pa_random(&seed) % 8 * huge);
-		sched_yield();
-	}
 	return NULL;
 }
 
@@ -123,8 +121,8 @@ static void *watcher(void *arg)
 			CHECK_EQ(list[i].offset, list[i - 1].offset + list[i - 1].length);
 		for (i = 0; i < req.count; i++)
 			CHECK_OP(list[i].backed, <=, list[i].length);
-		pa_recount(arena.id);
-		sched_yield();
+		if (pa_random(&seed) % 8 == 0)
+			pa_recount(arena.id);
 	}
 	return NULL;
 }
@@ -141,7 +139,6 @@ static void *prober(void *arg)
 			if (sig)
 				CHECK_EQ(sig, SIGSEGV);
 		}
-		sched_yield();
 	}
 	return NULL;
 }
@@ -151,10 +148,8 @@ static void *unmapper(void *arg)
 {
 	__u64 seed = (uintptr_t)arg;
 
-	while (!stopped()) {
+	while (!stopped())
 		CHECK(!madvise(arena.base + pa_random(&seed) % 16 * MiB, MiB, MADV_DONTNEED));
-		usleep(100);
-	}
 	return NULL;
 }
 
@@ -393,9 +388,11 @@ static int raced_fd;
 
 static void *setup_racer(void *arg)
 {
+	const struct pagearena_setup setup = { .arena_bytes = 64 * MiB };
+
 	(void)arg;
 	pthread_barrier_wait(&barrier);
-	if (!pa_setup_fd(raced_fd, (struct pagearena_setup){ .arena_bytes = 64 * MiB }))
+	if (!pa_setup_fd(raced_fd, setup))
 		__atomic_fetch_add(&freed, 1, __ATOMIC_RELAXED);
 	else
 		CHECK_EQ(errno, EEXIST);

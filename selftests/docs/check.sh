@@ -67,8 +67,8 @@ out=$(compile "$WORK/readme.c" "$PROGRAM" userlib/libpagearena.c 2>&1) || status
 result "the README's example compiles" $status <<<"$out"
 
 # The indented block with main() in the chapter "Example".
-awk '/^Example$/ { on = 1 } /^Limits$/ { on = 0 } on && /^\t/ { sub(/^\t/, ""); print } on && /^$/' \
-	Documentation/user-api.rst >"$WORK/user-api.c"
+awk '/^Example$/ { on = 1 } /^Limits$/ { on = 0 }
+	on && /^\t/ { sub(/^\t/, ""); print } on && /^$/' Documentation/user-api.rst >"$WORK/user-api.c"
 status=0
 out=$(compile "$WORK/user-api.c" "$WORK/user-api" 2>&1) || status=$?
 result "the example of user-api.rst compiles" $status <<<"$out"
