@@ -464,7 +464,7 @@ void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct page
 	out->state = states[s->state];
 	out->flags = (s->scavenged ? PAGEARENA_SPAN_SCAVENGED : 0) |
 		     (s->needzero ? PAGEARENA_SPAN_NEEDZERO : 0);
-	if (s->state != SPAN_INUSE && now > s->unusedsince)
+	if (s->state != SPAN_INUSE && s->unusedsince && now > s->unusedsince)
 		out->age_ns = now - s->unusedsince;
 	out->backed = pa_backing_count(arena, out->offset >> PAGE_SHIFT,
 				       (out->offset + out->length + PAGE_SIZE - 1) >> PAGE_SHIFT,

@@ -251,8 +251,9 @@ int pagearena_free_sized(struct pagearena *a, void *ptr, size_t length);
  * @released: out: bytes of free spans that were released; or NULL
  * @backed: out: bytes of memory that went back to the system; or NULL
  *
- * Spans go whole, so that a little more than @bytes may go.  It is no error if there is
- * less to release, or nothing.
+ * A little more than @bytes may go.  Free memory that shares a huge folio with live memory
+ * stays (but see pagearena_scavenge_ex()).  It is no error if there is less to release, or
+ * nothing.
  *
  * Return: 0, or -1 with errno.  @released and @backed are set in either case.
  */

@@ -18,6 +18,7 @@
 #define FORCE		(PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE)
 
 #define THP		"/sys/kernel/mm/transparent_hugepage/enabled"
+#define DEFRAG		"/sys/kernel/mm/transparent_hugepage/defrag"
 
 /* What PAGEARENA_HUGE_AUTO lets be backed and free, whatever is allocated. */
 #define AUTO_SLACK	(4 * MiB)
@@ -540,6 +541,27 @@ static int make_file(__u64 len, __u64 seed)
 	return fd;
 }
 
+/* What io_uring has left to do for this thread counts as a signal. */
+static __u64 scavenge_again(struct arena *a, __u32 flags)
+{
+	__u64 released = 0;
+	int ret;
+
+	do {
+		struct pagearena_scavenge req = {
+			.size = sizeof(req),
+			.flags = flags,
+			.bytes = ALL,
+		};
+
+		ret = ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &req);
+		if (ret && errno != EINTR)
+			pa_fail("SCAVENGE: %s", strerror(errno));
+		released += req.released;
+	} while (ret);
+	return released;
+}
+
 /* A registered buffer is pinned for as long as it is registered. */
 static void test_pinned_uring(void)
 {
@@ -564,17 +586,17 @@ static void test_pinned_uring(void)
 	/* The same for demotion. */
 	pa_fill(a.base + at, 512 * KiB, 2);
 	ring_open(&r, a.base + at + 128 * KiB, 64 * KiB);
-	CHECK_EQ(pa_scavenge_flags(&a, ALL, 0, FORCE), 0);
+	CHECK_EQ(scavenge_again(&a, FORCE), 0);
 	st = pa_stats(a.fd);
 	CHECK_EQ(st.nr_demote, 0);
-	CHECK_EQ(st.nr_demote_failed, 1);
+	CHECK_OP(st.nr_demote_failed, >, 0);
 	CHECK(is_huge(&a, at));
 	CHECK_EQ(ring_do(&r, IORING_OP_READ_FIXED, fd, a.base + at + 128 * KiB, 64 * KiB, 0),
 		 64 * KiB);
 	CHECK(pa_filled(a.base + at + 128 * KiB, 64 * KiB, 5));
 	pa_check(&a);
 	ring_close(&r);
-	CHECK_EQ(pa_scavenge_flags(&a, ALL, 0, FORCE), 1536 * KiB);
+	CHECK_EQ(scavenge_again(&a, FORCE), 1536 * KiB);
 	CHECK_EQ(pa_stats(a.fd).nr_demote, 1);
 	CHECK(!is_huge(&a, at));
 	CHECK(pa_filled(a.base + at, 128 * KiB, 2));
@@ -1338,23 +1360,28 @@ static void test_background_on(void)
 	pa_close(&a);
 }
 
-/* Sets the machine's policy; the setting before is returned, for restoring it. */
-static void thp_set(const char *text, char *was, size_t size)
+/* Sets one of a list of words; the one before is returned, for restoring it. */
+static void sysfs_set(const char *path, const char *text, char *was, size_t size)
 {
 	char buf[128], *open, *close;
 
 	if (was) {
-		read_text(THP, buf, sizeof(buf));
+		read_text(path, buf, sizeof(buf));
 		open = strchr(buf, '[');
 		close = strchr(buf, ']');
 		if (!open || !close)
-			SKIP("no " THP);
+			SKIP("no %s", path);
 		*close = 0;
 		snprintf(was, size, "%s", open + 1);
 	}
-	if (!write_text(THP, text))
-		SKIP("cannot write to " THP);
-	/* It is looked at once a second. */
+	if (!write_text(path, text))
+		SKIP("cannot write to %s", path);
+}
+
+/* The module looks at it once a second. */
+static void thp_set(const char *text, char *was, size_t size)
+{
+	sysfs_set(THP, text, was, size);
 	usleep(1300000);
 }
 
@@ -1494,7 +1521,7 @@ static char *fragment(__u64 *size, __u64 pieces)
 	/* Until there are none, or none that the kernel is willing to give. */
 	while ((left = free_blocks()) && left < before) {
 		before = left;
-		for (; left && i < *size; left--, i += HUGE)
+		for (left = MIN(left, 32); left && i < *size; left--, i += HUGE)
 			hog[i] = 1;
 	}
 	for (i = 0; i < pieces; i += HUGE)
@@ -1508,11 +1535,15 @@ static void test_exhausted(void)
 	struct pagearena_stats st;
 	__u64 at, size, stalls, n;
 	struct arena a;
+	char was[32];
 	char *hog;
 
 	open_arena(&a, PAGEARENA_HUGE_ALWAYS, 64 * MiB);
 	at = pa_alloc(&a, 16 * HUGE, HUGE, 0);
+	/* The hog shall not compact what it leaves. */
+	sysfs_set(DEFRAG, "never", was, sizeof(was));
 	hog = fragment(&size, 64 * MiB);
+	sysfs_set(DEFRAG, was, NULL, 0);
 	stalls = vmstat("compact_stall");
 	/* The processors' own lists may hold some more, so a few may be huge. */
 	for (n = 0; n < 16; n++)

@@ -177,8 +177,8 @@ struct pagearena_info {
  *	that INFO tells; 0: 8 KiB.  out: the value in force
  * @granule: in: bytes of the unit in which memory is released, a power of two from
  *	the MMU page to the huge size; 0: the MMU page.  out: the value in force
- * @growth: in: bytes by which the heap grows, a multiple of the larger of
- *	@span_page and @granule; 0: 64 MiB or the arena, if that is less.  out: the value
+ * @growth: in: bytes by which the heap grows, up to @arena_bytes and a multiple of the larger
+ *	of @span_page and @granule; 0: 64 MiB or the arena, if that is less.  out: the value
  *	in force
  * @limit: in: most bytes that may be backed at a time, 0: no limit.  It holds
  *	always: ALLOC counts what it hands out as if it were touched, releases free
@@ -469,7 +469,8 @@ struct pagearena_stats {
  * @length: bytes
  * @state: PAGEARENA_SPAN_FREE, INUSE or TRANSIT
  * @flags: PAGEARENA_SPAN_SCAVENGED, PAGEARENA_SPAN_NEEDZERO
- * @age_ns: for a free span, how long it has been free; else 0
+ * @age_ns: for a free span, how long it has been free; 0 for one that is allocated or was
+ *	never used
  * @backed: bytes of it that have memory behind them
  * @huge: of these, bytes in huge folios
  */
