@@ -96,6 +96,8 @@ enum pa_pass {
  * @scavenged: pages freed by the current scavenging; protected by @scavenge_lock
  * @pass: what the current scavenging takes; written under @scavenge_lock and @lock
  * @pass_chunk: PA_PASS_CHUNK: number of the chunk; likewise
+ * @pass_by_size: it takes the largest spans first; likewise
+ * @pass_done: it can find nothing more; likewise
  * @policy: what the arena does by itself; fields are read and written singly
  * @promote_work: the background promotion
  * @promote_cursor: the chunk that it looks at next
@@ -128,6 +130,8 @@ struct pa_arena {
 	u64 scavenged;
 	enum pa_pass pass;
 	unsigned long pass_chunk;
+	bool pass_by_size;
+	bool pass_done;
 
 	struct pagearena_policy policy;
 	struct delayed_work promote_work;

@@ -508,7 +508,7 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	struct folio *folio;
 
 	lockdep_assert_held(&c->lock);
-	if (!pa_huge_enabled(arena) || READ_ONCE(c->nohuge))
+	if (!pa_huge_enabled(arena))
 		return false;
 	spin_lock(&arena->lock);
 	whole = pa_chunk_live(arena, c->index, live, &scavenged);
@@ -606,13 +606,14 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
  * @arena: the arena
  * @c: the chunk
  * @i: number of the page in the chunk
+ * @gfp: for a small folio: %PA_GFP_SMALL, or %PA_GFP_POPULATE
  *
  * Does nothing to a page that is backed already.
  *
  * Context: chunk lock; may sleep.
  * Return: 0; -ENOENT if no allocated span touches the page; -ENOMEM.
  */
-int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
+int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gfp_t gfp)
 {
 	pgoff_t page = ((pgoff_t)c->index << PA_CHUNK_ORDER) + i;
 	struct mem_cgroup *old;
@@ -622,6 +623,8 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 	lockdep_assert_held(&c->lock);
 	if (!pa_page_allocated(arena, page))
 		return -ENOENT;
+	if (READ_ONCE(c->may_huge))
+		pa_chunk_begin_anew(arena, c);
 	if (test_bit(i, c->present))
 		return 0;
 	if (c->state == PA_CHUNK_EMPTY) {
@@ -640,7 +643,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 
 	if (pa_chunk_fill_mid(arena, c, i))
 		return 0;
-	folio = pa_folio_alloc(arena, PA_GFP_SMALL | __GFP_ZERO, 0);
+	folio = pa_folio_alloc(arena, gfp | __GFP_ZERO, 0);
 	if (!folio)
 		return -ENOMEM;
 	spin_lock(&arena->lock);
@@ -889,7 +892,7 @@ int pa_backing_populate(struct pa_arena *arena, u64 offset, u64 len)
 		if (!c)
 			return -ENOMEM;
 		for (; !err && page < stop; page++)
-			err = pa_chunk_fill(arena, c, page % PA_CHUNK_PAGES);
+			err = pa_chunk_fill(arena, c, page % PA_CHUNK_PAGES, PA_GFP_POPULATE);
 		pa_chunk_unlock_put(arena, c);
 		cond_resched();
 	}
@@ -953,7 +956,7 @@ void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len)
 	if (first >= end)
 		return;
 	xa_for_each_range(&arena->chunks, index, c, first, end - 1)
-		WRITE_ONCE(c->nohuge, false);
+		WRITE_ONCE(c->may_huge, true);
 }
 
 /**

@@ -48,6 +48,7 @@ struct pa_arena;
  * it.
  */
 #define PA_GFP_SMALL	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN)
+#define PA_GFP_POPULATE	(PA_GFP_SMALL | __GFP_RETRY_MAYFAIL)
 #define PA_GFP_MID	((PA_GFP_SMALL | __GFP_NOMEMALLOC | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM)
 #define PA_GFP_HUGE	((GFP_TRANSHUGE_LIGHT & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN)
 #define PA_GFP_COMPACT	((GFP_TRANSHUGE & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN | \
@@ -72,8 +73,8 @@ enum pa_chunk_state {
  * @lock: held by whoever fills, empties, copies or maps the chunk
  * @ref: one for being in the arena, one for each user
  * @state: &enum pa_chunk_state; protected by @lock
- * @nohuge: was demoted: small pages until it empties or its spans coalesce (rule 15);
- *	set under @lock, cleared at any time
+ * @may_huge: free spans have coalesced over all of it (rule 15), so its next fault puts
+ *	it on a huge folio; set under the heap lock, cleared under @lock
  * @index: number of the chunk in its arena
  * @huge: HUGE: the folio; protected by @lock
  * @small: SMALL: for each page the folio that holds it, or NULL; a folio of several pages
@@ -86,7 +87,7 @@ struct pa_chunk {
 	struct mutex lock; /* fills, empties, copies, maps */
 	refcount_t ref;
 	enum pa_chunk_state state;
-	bool nohuge;
+	bool may_huge;
 	unsigned long index;
 	union {
 		struct folio *huge;
@@ -101,7 +102,7 @@ struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index);
 struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index);
 void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c);
 struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i);
-int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i);
+int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gfp_t gfp);
 
 bool pa_chunk_is_huge(struct pa_arena *arena, u64 offset);
 struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order);

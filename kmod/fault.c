@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
 
 #include "arena.h"
 #include "backing.h"
@@ -40,7 +41,7 @@ static vm_fault_t pa_fault(struct vm_fault *vmf)
 	c = pa_chunk_create(arena, index);
 	if (!c)
 		return pa_fault_error(arena, vmf->pgoff, -ENOMEM);
-	err = pa_chunk_fill(arena, c, i);
+	err = pa_chunk_fill(arena, c, i, PA_GFP_SMALL);
 	if (err) {
 		pa_chunk_unlock_put(arena, c);
 		return pa_fault_error(arena, vmf->pgoff, err);
@@ -91,6 +92,19 @@ static const struct vm_operations_struct pa_vm_ops = {
 /* A flag of mmap() that means nothing to the core; whoever sets it only gets the check. */
 #define PA_MAP_ANEW	BIT(40)
 
+/* Takes a chunk off the record if it is huge. */
+static bool pa_take_torn(struct pa_arena *arena, unsigned long index)
+{
+	bool huge;
+
+	if (!xa_load(&arena->torn, index))
+		return false;
+	spin_lock(&arena->lock);
+	huge = pa_chunk_is_huge(arena, (u64)index << PA_CHUNK_SHIFT);
+	spin_unlock(&arena->lock);
+	return huge && xa_erase(&arena->torn, index);
+}
+
 /* Does what is mapped at @addr look as pa_mmap() left it?  Under mmap_lock. */
 static bool pa_mapped_at(struct file *file, unsigned long addr, unsigned long len,
 			 unsigned long pgoff)
@@ -102,6 +116,18 @@ static bool pa_mapped_at(struct file *file, unsigned long addr, unsigned long le
 	    vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT) != pgoff)
 		return false;
 	return !((vma->vm_flags ^ READ_ONCE(arena->map_flags)) & ~(vm_flags_t)VM_SOFTDIRTY);
+}
+
+/* The same, without the lock. */
+static bool pa_mapped(struct file *file, unsigned long addr, unsigned long len,
+		      unsigned long pgoff)
+{
+	bool mapped;
+
+	mmap_read_lock(current->mm);
+	mapped = pa_mapped_at(file, addr, len, pgoff);
+	mmap_read_unlock(current->mm);
+	return mapped;
 }
 
 /**
@@ -125,33 +151,62 @@ unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsign
 	return pa_thp_get_unmapped_area(file, addr, len, pgoff, flags);
 }
 
+/*
+ * Maps a range over itself.  When the core runs out of memory it can have unmapped the range
+ * by then.  Live memory must not stay away, so the gap is closed, however long that takes;
+ * if another thread has just mapped something else there, the process cannot go on.
+ */
+static int pa_map_over(struct file *file, unsigned long addr, unsigned long len, u64 offset)
+{
+	unsigned long ret = vm_mmap(file, addr, len, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_FIXED | PA_MAP_ANEW, offset);
+	int err = IS_ERR_VALUE(ret) ? (int)ret : 0;
+
+	/* EAGAIN: pa_get_unmapped_area() refused; EINTR: the lock was not even taken. */
+	if (!err || err == -EAGAIN || err == -EINTR)
+		return err;
+	while (IS_ERR_VALUE(ret) && !fatal_signal_pending(current)) {
+		ret = vm_mmap(file, addr, len, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_FIXED_NOREPLACE, offset);
+		if (ret == -EEXIST) {
+			if (!pa_mapped(file, addr, len, offset >> PAGE_SHIFT))
+				send_sig(SIGKILL, current, 1);
+			break;
+		}
+		cond_resched();
+	}
+	return err;
+}
+
 /**
  * pa_map_anew() - get rid of page tables that stand in the way of PMDs
  * @file: the arena's file
  *
- * Only the calling process is served, and only at the place where it has mapped the arena
- * last.
+ * For chunks that are huge now.  Only the calling process is served, and only at the place
+ * where it has mapped the arena last.
  *
  * Context: may sleep; takes mmap_lock, so no lock of the arena may be held.
  */
 void pa_map_anew(struct file *file)
 {
 	struct pa_arena *arena = file->private_data;
-	unsigned long index = 0, end, addr;
+	unsigned long index, end, addr;
+	int err;
 
 	if (PMD_SIZE != PA_CHUNK_SIZE || xa_empty(&arena->torn) || !current->mm ||
 	    READ_ONCE(arena->map_mm) != current->mm)
 		return;
-	while (xa_find(&arena->torn, &index, ULONG_MAX, XA_PRESENT)) {
-		for (end = index; xa_erase(&arena->torn, end); end++)
+	for (index = 0; xa_find(&arena->torn, &index, ULONG_MAX, XA_PRESENT); index = end) {
+		for (end = index; pa_take_torn(arena, end); end++)
 			;
+		if (end == index) {
+			end++;
+			continue;
+		}
 		addr = READ_ONCE(arena->map_base) + (index << PA_CHUNK_SHIFT);
-		addr = vm_mmap(file, addr, (end - index) << PA_CHUNK_SHIFT, PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_FIXED | PA_MAP_ANEW, index << PA_CHUNK_SHIFT);
-		/* On failure the mapping is as it was, and pages are mapped one by one. */
-		trace_pagearena_map_anew(arena->id, index, end - index,
-					 IS_ERR_VALUE(addr) ? (int)addr : 0);
-		index = end;
+		err = pa_map_over(file, addr, (end - index) << PA_CHUNK_SHIFT,
+				  (u64)index << PA_CHUNK_SHIFT);
+		trace_pagearena_map_anew(arena->id, index, end - index, err);
 		cond_resched();
 	}
 }

@@ -192,7 +192,8 @@ static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 		return err;
 
 	opts.compact = req.flags & PAGEARENA_PROMOTE_COMPACT;
-	opts.min_pages = DIV_ROUND_UP(req.min_density * PA_CHUNK_PAGES, 100);
+	opts.min_pages = max_t(unsigned int, 1,
+			       DIV_ROUND_UP(req.min_density * PA_CHUNK_PAGES, 100));
 	if (req.deadline_ns && check_add_overflow(ktime_get_ns(), (u64)req.deadline_ns,
 						  &opts.deadline))
 		opts.deadline = 0;

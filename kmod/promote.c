@@ -110,7 +110,7 @@ static int pa_promote_check(struct pa_arena *arena, struct pa_chunk *c, unsigned
 	lockdep_assert_held(&arena->lock);
 	*whole = pa_chunk_live(arena, c->index, live, &scavenged);
 	n = pa_inuse_weight(c, live);
-	if (!n)
+	if (!n && min_pages)
 		return PAGEARENA_PROMOTE_EMPTY;
 	if (!*whole && !scavenged)
 		return PAGEARENA_PROMOTE_BUSY;
@@ -184,7 +184,7 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 	small = c->small;
 	spin_lock(&arena->lock);
 	/* Spans may have come and gone; one on its way out must not find a huge folio. */
-	ret = pa_promote_check(arena, c, live, 1, &whole);
+	ret = pa_promote_check(arena, c, live, min(opts->min_pages, 1U), &whole);
 	if (!ret && !whole && !pa_chunk_unscavenge(arena, c->index))
 		ret = PAGEARENA_PROMOTE_NOMEM;
 	if (!ret) {
@@ -200,7 +200,6 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 		folio_put(huge);
 		return ret;
 	}
-	c->nohuge = false;
 	pa_chunk_torn(arena, c);
 	pa_small_free(small);
 	atomic64_inc(&arena->count.promote);
@@ -303,7 +302,6 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
 	c->nr_present = n;
 	pa_chunk_account(arena, c, now, 1);
 	spin_unlock(&arena->lock);
-	c->nohuge = true;
 	small = NULL;
 	folio_put(huge);
 	atomic64_inc(&arena->count.demote);
@@ -314,6 +312,34 @@ out:
 		atomic64_inc(&arena->count.demote_failed);
 	trace_pagearena_demote(arena->id, c->index, n, err);
 	return err;
+}
+
+/**
+ * pa_chunk_begin_anew() - put a small chunk on a huge folio if it may be huge (rule 15)
+ * @arena: the arena
+ * @c: a chunk over all of which free spans have coalesced
+ *
+ * So a chunk that once got small folios is not bound to them.  Most of what it holds is
+ * dead by now, and is not copied.
+ *
+ * Context: chunk lock; may sleep.
+ */
+void pa_chunk_begin_anew(struct pa_arena *arena, struct pa_chunk *c)
+{
+	const struct pa_promote_opts opts = {};
+	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+	unsigned int copied = 0;
+	bool whole;
+
+	lockdep_assert_held(&c->lock);
+	WRITE_ONCE(c->may_huge, false);
+	if (c->state != PA_CHUNK_SMALL || !pa_huge_enabled(arena))
+		return;
+	spin_lock(&arena->lock);
+	whole = pa_chunk_live(arena, c->index, live, NULL);
+	spin_unlock(&arena->lock);
+	if (whole)
+		pa_promote_small(arena, c, &opts, &copied);
 }
 
 /* The background */

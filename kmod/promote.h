@@ -14,7 +14,7 @@ struct pa_chunk;
  * struct pa_promote_opts - how to promote
  * @compact: compact memory for a huge folio
  * @background: nobody waits for it
- * @min_pages: refuse chunks with fewer live pages
+ * @min_pages: refuse chunks with fewer live pages; 0: do not even refuse empty ones
  * @deadline: do not begin after this ktime_get_ns(); 0: whenever
  */
 struct pa_promote_opts {
@@ -27,6 +27,8 @@ struct pa_promote_opts {
 int pa_chunk_promote(struct pa_arena *arena, unsigned long index,
 		     const struct pa_promote_opts *opts);
 int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c);
+
+void pa_chunk_begin_anew(struct pa_arena *arena, struct pa_chunk *c);
 
 bool pa_huge_enabled(struct pa_arena *arena);
 void pa_thp_refresh(void);

@@ -30,6 +30,7 @@ static int pa_op_unused(void *ctx, u64 offset, u64 len)
 	err = pa_backing_release(arena, offset, len, &freed);
 	arena->scavenged += freed;
 	pa_fill_spares(arena);
+	cond_resched();
 	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
 	spin_lock(&arena->lock);
 	return err;
@@ -67,6 +68,8 @@ static bool pa_op_trim(void *ctx, u64 *offset, u64 *len)
 
 	switch (arena->pass) {
 	case PA_PASS_WHOLE:
+		/* By size, only smaller spans follow. */
+		arena->pass_done = arena->pass_by_size && *len < PA_CHUNK_SIZE;
 		start = round_up(start, PA_CHUNK_SIZE);
 		end = round_down(end, PA_CHUNK_SIZE);
 		break;
@@ -107,15 +110,24 @@ const struct span_heap_ops pa_heap_ops = {
 	.prefer = pa_op_prefer,
 };
 
-/* A call of the user stops at any signal; ALLOC, under the limit, only at a fatal one. */
+/*
+ * Between two spans: lets others have the lock.  A call of the user stops at any signal;
+ * ALLOC, under the limit, only at a fatal one.
+ */
 static bool pa_stop_any(void *ctx)
 {
-	return signal_pending(current);
+	struct pa_arena *arena = ctx;
+
+	cond_resched_lock(&arena->lock);
+	return arena->pass_done || signal_pending(current);
 }
 
 static bool pa_stop_fatal(void *ctx)
 {
-	return fatal_signal_pending(current);
+	struct pa_arena *arena = ctx;
+
+	cond_resched_lock(&arena->lock);
+	return arena->pass_done || fatal_signal_pending(current);
 }
 
 /* One of the first two passes over all spans. */
@@ -127,6 +139,8 @@ static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes
 	pa_fill_spares(arena);
 	spin_lock(&arena->lock);
 	arena->pass = pass;
+	arena->pass_by_size = !min_age;
+	arena->pass_done = false;
 	if (min_age)
 		released = span_heap_scavenge_age(&arena->heap, ktime_get_ns(), min_age, bytes,
 						  stop);
@@ -147,6 +161,7 @@ static u64 pa_scavenge_chunk(struct pa_arena *arena, unsigned long index, u64 mi
 	pa_fill_spares(arena);
 	spin_lock(&arena->lock);
 	arena->pass = PA_PASS_CHUNK;
+	arena->pass_done = false;
 	arena->pass_chunk = index;
 	while (page < end) {
 		struct span *s = span_heap_find(heap, page);
@@ -211,8 +226,16 @@ static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, boo
 		cond_resched();
 	}
 	sort(sparse, n, sizeof(*sparse), pa_sparse_cmp, NULL);
-	for (i = 0; i < n && released < bytes && !stop(arena); i++)
+	for (i = 0; i < n && released < bytes; i++) {
+		bool over;
+
+		spin_lock(&arena->lock);
+		over = stop(arena);
+		spin_unlock(&arena->lock);
+		if (over)
+			break;
 		released += pa_scavenge_chunk(arena, sparse[i].index, min_age);
+	}
 	kvfree(sparse);
 	return released;
 }

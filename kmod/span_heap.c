@@ -941,8 +941,8 @@ static struct span *fit_before(const struct span_heap *heap, u64 npages, u64 bas
  * span_heap_scavenge_bytes() - release free spans, the largest first (rule 17)
  * @heap: the heap
  * @bytes: stop when so much has been released
- * @stop: called before each span with the ctx of span_heap_init(); true ends the work; may
- *	be NULL
+ * @stop: called before each span with the ctx of span_heap_init(); true ends the work.  It
+ *	may drop the heap lock and take it again.  May be NULL
  *
  * Spans go whole, so more may be released.  Spans that unused() refuses are passed over.
  *
@@ -1004,19 +1004,22 @@ static struct span *age_after(const struct span_heap *heap, u64 since, u64 base)
 u64 span_heap_scavenge_age(struct span_heap *heap, u64 now, u64 limit, u64 bytes,
 			   bool (*stop)(void *ctx))
 {
-	struct span *s = rb_entry_safe(rb_first(&heap->age), struct span, age);
-	u64 released = 0;
+	u64 since = 0, base = 0, released = 0;
+	bool begun = false;
 
-	while (s && released < bytes && !(stop && stop(heap->ctx))) {
-		u64 since = s->unusedsince, base = s->base;
+	while (released < bytes && !(stop && stop(heap->ctx))) {
+		struct span *s = begun ? age_after(heap, since, base) :
+					 rb_entry_safe(rb_first(&heap->age), struct span, age);
 		s64 ret;
 
-		if (now <= since || now - since <= limit)
+		if (!s || now <= s->unusedsince || now - s->unusedsince <= limit)
 			break;
+		begun = true;
+		since = s->unusedsince;
+		base = s->base;
 		ret = span_heap_scavenge(heap, s);
 		if (ret > 0)
 			released += ret;
-		s = age_after(heap, since, base);
 	}
 	return released;
 }

@@ -1521,9 +1521,11 @@ static char *fragment(__u64 *size, __u64 pieces)
 	/* Until there are none, or none that the kernel is willing to give. */
 	while ((left = free_blocks()) && left < before) {
 		before = left;
-		for (left = MIN(left, 32); left && i < *size; left--, i += HUGE)
+		for (left = MIN(left, 32ULL); left && i < *size; left--, i += HUGE)
 			hog[i] = 1;
 	}
+	pa_say("%llu MiB taken; %llu blocks of 2 MiB are left", (unsigned long long)i >> 20,
+	       (unsigned long long)free_blocks());
 	for (i = 0; i < pieces; i += HUGE)
 		CHECK(!madvise(hog + i + PAGE, HUGE - PAGE, MADV_DONTNEED));
 	return hog;

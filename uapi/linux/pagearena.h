@@ -379,7 +379,7 @@ struct pagearena_policy {
  * @heap_released: bytes of free spans that have no memory behind them
  * @backed: bytes of memory that the arena holds
  * @backed_inuse: of these, bytes behind allocated spans
- * @backed_free: of these, bytes behind free spans: warm, and reclaimable;
+ * @backed_free: of these, bytes behind free spans: warm, until they are scavenged;
  *	@backed = @backed_inuse + @backed_free = @huge_bytes + @small_bytes
  * @huge_bytes: bytes of memory in huge folios
  * @small_bytes: bytes of memory in small folios
