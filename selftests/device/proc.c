@@ -342,7 +342,7 @@ static void test_kill(void)
 static void test_leak(void)
 {
 	unsigned int arenas = pa_arenas(), i, loops = (unsigned int)pa_ops(200);
-	__u64 before = 0, after, slab = 0, used;
+	__u64 before = 0, after, slab = 0, used, limit;
 	struct arena a;
 	__u64 at;
 
@@ -367,17 +367,22 @@ static void test_leak(void)
 		pa_close(&a);
 	}
 	expect_arenas(arenas);
-	/* A leak of a page or of a chunk's metadata per arena would be 200 times 4 KiB. */
+	/*
+	 * A leak of a page or of a chunk's metadata per arena would be 200 times 4 KiB.  Where
+	 * there are fewer rounds, the kernel is a slow one, which may keep freed memory for
+	 * KASAN's sake; kmemleak looks for leaks there.
+	 */
+	limit = 100 * loops + (loops < 100 ? 16384 : 0);
 	for (i = 0; i < 50; i++) {
 		after = pa_proc_kb("/proc/meminfo", "MemFree");
 		used = after < before ? before - after : 0;
-		if (used < 100 * loops)
+		if (used < limit)
 			break;
 		usleep(20000);
 	}
-	CHECK_OP(used, <, 100 * loops);
+	CHECK_OP(used, <, limit);
 	after = pa_proc_kb("/proc/meminfo", "SUnreclaim");
-	CHECK_OP(after, <, slab + 20 * loops);
+	CHECK_OP(after, <, slab + 20 * loops + (loops < 100 ? 16384 : 0));
 }
 
 static const struct pa_test tests[] = {
