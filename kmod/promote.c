@@ -194,6 +194,13 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 		bitmap_fill(c->present, PA_CHUNK_PAGES);
 		c->nr_present = PA_CHUNK_PAGES;
 		pa_chunk_account(arena, c, live, 1);
+		/* Counted under the lock, so that who sees a huge chunk sees how it came. */
+		atomic64_inc(&arena->count.promote);
+		if (opts->background)
+			atomic64_inc(&arena->count.promote_background);
+		atomic64_add((u64)*copied << PAGE_SHIFT, &arena->count.bytes_copied);
+		atomic64_add((u64)(PA_CHUNK_PAGES - *copied) << PAGE_SHIFT,
+			     &arena->count.bytes_zeroed);
 	}
 	spin_unlock(&arena->lock);
 	if (ret) {
@@ -202,11 +209,6 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 	}
 	pa_chunk_torn(arena, c);
 	pa_small_free(small);
-	atomic64_inc(&arena->count.promote);
-	if (opts->background)
-		atomic64_inc(&arena->count.promote_background);
-	atomic64_add((u64)*copied << PAGE_SHIFT, &arena->count.bytes_copied);
-	atomic64_add((u64)(PA_CHUNK_PAGES - *copied) << PAGE_SHIFT, &arena->count.bytes_zeroed);
 	return PAGEARENA_PROMOTE_DONE;
 }
 
@@ -301,11 +303,11 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
 	bitmap_copy(c->present, live, PA_CHUNK_PAGES);
 	c->nr_present = n;
 	pa_chunk_account(arena, c, now, 1);
+	atomic64_inc(&arena->count.demote);
+	atomic64_add((u64)n << PAGE_SHIFT, &arena->count.bytes_copied);
 	spin_unlock(&arena->lock);
 	small = NULL;
 	folio_put(huge);
-	atomic64_inc(&arena->count.demote);
-	atomic64_add((u64)n << PAGE_SHIFT, &arena->count.bytes_copied);
 out:
 	pa_small_free(small);
 	if (err)

@@ -226,7 +226,8 @@ static void storm(struct pagearena_setup setup)
 STORM(placed, .huge = PAGEARENA_HUGE_AUTO)
 STORM(best_fit, .fit = PAGEARENA_FIT_BEST, .huge = PAGEARENA_HUGE_AUTO)
 STORM(first_fit, .fit = PAGEARENA_FIT_FIRST, .huge = PAGEARENA_HUGE_NEVER)
-STORM(equal, .span_page = 4096, .granule = 4096, .fit = PAGEARENA_FIT_BEST, .huge = PAGEARENA_HUGE_ALWAYS)
+STORM(equal, .span_page = 4096, .granule = 4096, .fit = PAGEARENA_FIT_BEST,
+	.huge = PAGEARENA_HUGE_ALWAYS)
 STORM(granule_4k, .span_page = 4096, .granule = 65536, .huge = PAGEARENA_HUGE_NEVER)
 STORM(granule_8k, .span_page = 8192, .granule = 65536, .fit = PAGEARENA_FIT_FIRST)
 STORM(granule_huge, .span_page = 8192, .granule = 2 << 20, .huge = PAGEARENA_HUGE_ALWAYS)
@@ -234,7 +235,7 @@ STORM(large_page, .span_page = 65536, .granule = 4096, .huge = PAGEARENA_HUGE_AL
 STORM(limit, .limit = 6 << 20, .huge = PAGEARENA_HUGE_ALWAYS)
 STORM(debug, .flags = PAGEARENA_SETUP_DEBUG, .huge = PAGEARENA_HUGE_AUTO)
 STORM(debug_granule, .flags = PAGEARENA_SETUP_DEBUG, .granule = 65536,
-      .huge = PAGEARENA_HUGE_ALWAYS)
+	.huge = PAGEARENA_HUGE_ALWAYS)
 
 static const struct pa_test tests[] = {
 	{ "span page 8 KiB, granule 4 KiB, placed", test_placed },
