@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
+#include <linux/personality.h>
 #include <linux/sched/signal.h>
 
 #include "arena.h"
@@ -153,8 +154,9 @@ unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsign
 
 /*
  * Maps a range over itself.  When the core runs out of memory it can have unmapped the range
- * by then.  Live memory must not stay away, so the gap is closed, however long that takes;
- * if another thread has just mapped something else there, the process cannot go on.
+ * by then.  Live memory must not stay away, so the gap is closed, however long that takes.
+ * If it cannot be closed, as another thread has just mapped something else there, the process
+ * cannot go on.
  */
 static int pa_map_over(struct file *file, unsigned long addr, unsigned long len, u64 offset)
 {
@@ -162,19 +164,20 @@ static int pa_map_over(struct file *file, unsigned long addr, unsigned long len,
 				    MAP_SHARED | MAP_FIXED | PA_MAP_ANEW, offset);
 	int err = IS_ERR_VALUE(ret) ? (int)ret : 0;
 
-	/* EAGAIN: pa_get_unmapped_area() refused; EINTR: the lock was not even taken. */
-	if (!err || err == -EAGAIN || err == -EINTR)
+	/*
+	 * EAGAIN: pa_get_unmapped_area() refused; EINTR: the lock was not even taken.  The
+	 * core, and security modules, refuse before they touch anything.
+	 */
+	if (!err || err == -EAGAIN || err == -EINTR ||
+	    pa_mapped(file, addr, len, offset >> PAGE_SHIFT))
 		return err;
-	while (IS_ERR_VALUE(ret) && !fatal_signal_pending(current)) {
+	while (ret == -ENOMEM && !fatal_signal_pending(current)) {
 		ret = vm_mmap(file, addr, len, PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_FIXED_NOREPLACE, offset);
-		if (ret == -EEXIST) {
-			if (!pa_mapped(file, addr, len, offset >> PAGE_SHIFT))
-				send_sig(SIGKILL, current, 1);
-			break;
-		}
 		cond_resched();
 	}
+	if (IS_ERR_VALUE(ret) && !pa_mapped(file, addr, len, offset >> PAGE_SHIFT))
+		send_sig(SIGKILL, current, 1);
 	return err;
 }
 
@@ -195,6 +198,9 @@ void pa_map_anew(struct file *file)
 
 	if (PMD_SIZE != PA_CHUNK_SIZE || xa_empty(&arena->torn) || !current->mm ||
 	    READ_ONCE(arena->map_mm) != current->mm)
+		return;
+	/* The core would ask for an executable mapping, which pa_mmap() refuses, too late. */
+	if (current->personality & READ_IMPLIES_EXEC)
 		return;
 	for (index = 0; xa_find(&arena->torn, &index, ULONG_MAX, XA_PRESENT); index = end) {
 		for (end = index; pa_take_torn(arena, end); end++)
