@@ -15,7 +15,7 @@
  * last descriptor and the last mapping of it are gone; passing the descriptor
  * shares it.  %PAGEARENA_IOC_SETUP gives the arena its size and its geometry,
  * once.  The arena is an address range [0, arena_bytes) of *offsets*; mmap()
- * of the descriptor (MAP_SHARED, no PROT_EXEC) shows any part of that range, and
+ * of the descriptor (opened O_RDWR; MAP_SHARED, no PROT_EXEC) shows any part of it, and
  * byte x of the arena is found at file offset x.
  *
  * A *span* is a run of span pages.  %PAGEARENA_IOC_ALLOC hands out spans of
@@ -39,7 +39,8 @@
  * All calls return 0, or -1 with errno:
  *
  *  - ENOTTY: no such call
- *  - E2BIG: the structure has a tail that this kernel does not know, not zero
+ *  - E2BIG: the structure has a tail that this kernel does not know, not zero, or is larger
+ *    than an MMU page
  *  - EINVAL: a size below the first published one, an unknown flag, padding that
  *    is not zero, a length of 0, a misaligned value, a range beyond the arena
  *  - EOPNOTSUPP: a known field with a value that this kernel does not support
@@ -51,8 +52,8 @@
  *  - EBUSY: the memory is pinned by somebody else
  *  - EFAULT: a bad pointer
  *  - EINTR: a signal came; what was done so far stands, and is reported
- *  - EUCLEAN: the heap found itself damaged (a bug); this arena is closed to
- *    everything but FREE of the memory by close()
+ *  - EUCLEAN: the heap found itself damaged (a bug): nothing can be allocated, freed or
+ *    scavenged in this arena any more
  *
  * A call that fails has changed nothing, unless its description says otherwise.
  * Calls are atomic to each other and may be made from any thread.
@@ -489,7 +490,7 @@ struct pagearena_span {
  * @size: in: sizeof(struct pagearena_spans)
  * @flags: must be 0
  * @offset: in: where to begin: the span that holds this offset is the first.  out: where
- *	to go on; the heap's end when there is no more
+ *	to go on: the end of the last span told, or as it was if there was none
  * @spans: in: pointer to @count structures
  * @count: in: room at @spans, at least 1.  out: number of spans told; 0 at the end
  * @__pad: must be 0
