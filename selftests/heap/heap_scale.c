@@ -156,11 +156,13 @@ static void measure(struct span_heap *heap, struct cost *cost)
 		s = span_heap_find(heap, page);
 		if (s->state == SPAN_FREE && !s->scavenged)
 			COUNT(SCAVENGE, span_heap_scavenge(heap, s));
-		/* Those of which nothing can be released are passed over: not with G > P. */
-		if (g == 1) {
+		/*
+		 * With P < G, spans of up to two granules may hold no whole one, and by amount
+		 * they are passed over one by one.
+		 */
+		if (g == 1)
 			COUNT(BYTES, span_heap_scavenge_bytes(heap, 1, NULL));
-			COUNT(AGE, span_heap_scavenge_age(heap, now, 0, 1, NULL));
-		}
+		COUNT(AGE, span_heap_scavenge_age(heap, now, 0, 1, NULL));
 		COUNT(UNSCAVENGE, span_heap_unscavenge(heap, page / g * g, g, ++now));
 	}
 }

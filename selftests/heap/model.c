@@ -388,7 +388,8 @@ u64 model_scavenge_bytes(struct model *m, u64 bytes, bool (*stop)(void *ctx))
 			if (next == NONE || m->at[s].npages >= m->at[next].npages)
 				next = s;
 		}
-		if (next == NONE)
+		/* What is smaller than a granule has nothing to release. */
+		if (next == NONE || m->at[next].npages * page_size(m) < granule(m))
 			break;
 		npages = m->at[next].npages;
 		base = next;

@@ -251,18 +251,14 @@ static struct pair_event *log_event(struct pair *p, char what, u64 a, u64 b)
 
 static struct op_result model_do(struct pair *p, const struct op *op);
 
-static int model_sleeps(struct pair *p, char what, u64 offset, u64 len)
+/* The heap lock is dropped: what others do meanwhile. */
+static void model_nest(struct pair *p)
 {
-	struct pair_event *e = log_event(p, what, offset, len);
 	struct op_result res;
 	struct op op;
 
-	if (!p->draw)
-		return 0;
-	if (p->draw(p->draw_ctx, 8) == 0)
-		e->err = -EBUSY;
-
-	while (p->depth < PAIR_DEPTH && p->nr_log < PAIR_LOG / 8 && p->draw(p->draw_ctx, 6) == 0) {
+	while (p->draw && p->depth < PAIR_DEPTH && p->nr_log < PAIR_LOG / 8 &&
+	       p->draw(p->draw_ctx, 6) == 0) {
 		pair_draw_op(p, &op);
 		log_event(p, 'o', model_digest(&p->model), 0)->op = op;
 		p->depth++;
@@ -271,6 +267,15 @@ static int model_sleeps(struct pair *p, char what, u64 offset, u64 len)
 		p->depth--;
 		log_event(p, '=', model_digest(&p->model), 0)->res = res;
 	}
+}
+
+static int model_sleeps(struct pair *p, char what, u64 offset, u64 len)
+{
+	struct pair_event *e = log_event(p, what, offset, len);
+
+	if (p->draw && p->draw(p->draw_ctx, 8) == 0)
+		e->err = -EBUSY;
+	model_nest(p);
 	return e->err;
 }
 
@@ -299,10 +304,12 @@ static int model_fault(void *ctx, u64 offset, u64 len)
 	return model_sleeps(ctx, 'f', offset, len);
 }
 
-static bool pair_stop(void *ctx)
+static bool model_stop(void *ctx)
 {
 	struct pair *p = ctx;
 
+	log_event(p, 's', 0, 0);
+	model_nest(p);
 	return p->stop-- == 0;
 }
 
@@ -352,7 +359,7 @@ static const struct span_heap_ops model_ops = {
 
 static struct op_result model_do(struct pair *p, const struct op *op)
 {
-	bool (*stop)(void *ctx) = op->stop >= 0 ? pair_stop : NULL;
+	bool (*stop)(void *ctx) = op->stop >= 0 ? model_stop : NULL;
 	struct op_result res = { 0 };
 	struct model *m = &p->model;
 	int old = p->stop;
@@ -463,15 +470,12 @@ static void heap_hugepage(void *ctx, u64 offset, u64 len)
 
 static struct op_result heap_do(struct pair *p, const struct op *op);
 
-static int heap_sleeps(struct pair *p, char what, u64 offset, u64 len)
+static void heap_nest(struct pair *p)
 {
-	struct pair_event *e = replay(p, what, offset, len), *done;
-	enum unit_state to = what == 'f' ? UNIT_RESERVED : UNIT_PREPARED;
+	struct pair_event *done;
 	struct op_result res;
 	const char *why;
 
-	/* All that is to be released is Ready until then. */
-	move_units(p, offset, len, 1U << UNIT_READY, UNIT_READY, false);
 	while (p->replayed < p->nr_log && p->log[p->replayed].what == 'o') {
 		const struct op *op = &p->log[p->replayed].op;
 
@@ -485,6 +489,16 @@ static int heap_sleeps(struct pair *p, char what, u64 offset, u64 len)
 		if (span_heap_recount(&p->heap, &why))
 			pair_fail(p, "recount: %s", why);
 	}
+}
+
+static int heap_sleeps(struct pair *p, char what, u64 offset, u64 len)
+{
+	struct pair_event *e = replay(p, what, offset, len);
+	enum unit_state to = what == 'f' ? UNIT_RESERVED : UNIT_PREPARED;
+
+	/* All that is to be released is Ready until then. */
+	move_units(p, offset, len, 1U << UNIT_READY, UNIT_READY, false);
+	heap_nest(p);
 	if (!e->err)
 		move_units(p, offset, len, 1U << UNIT_READY, to, false);
 	return e->err;
@@ -498,6 +512,15 @@ static int heap_unused(void *ctx, u64 offset, u64 len)
 static int heap_fault(void *ctx, u64 offset, u64 len)
 {
 	return heap_sleeps(ctx, 'f', offset, len);
+}
+
+static bool heap_stop(void *ctx)
+{
+	struct pair *p = ctx;
+
+	replay(p, 's', 0, 0);
+	heap_nest(p);
+	return p->stop-- == 0;
 }
 
 static bool heap_trim(void *ctx, u64 *offset, u64 *len)
@@ -551,7 +574,7 @@ static void set_spares(struct pair *p, unsigned int n)
 
 static struct op_result heap_do(struct pair *p, const struct op *op)
 {
-	bool (*stop)(void *ctx) = op->stop >= 0 ? pair_stop : NULL;
+	bool (*stop)(void *ctx) = op->stop >= 0 ? heap_stop : NULL;
 	struct span *untouched = (struct span *)p, *s = untouched;
 	struct span_heap *heap = &p->heap;
 	struct op_result res = { 0 };

@@ -2,8 +2,8 @@
 /*
  * A heap and its model, side by side.  Each operation is done by the model first, which
  * logs its calls of struct span_heap_ops, and then by the heap, whose calls must be the
- * same.  Where the heap lock may be dropped (unused() and fault()), other operations may
- * happen in between, to both.  After that, and at those points, results, spans and
+ * same.  Where the heap lock may be dropped (unused(), fault(), stop()), other operations
+ * may happen in between, to both.  After that, and at those points, results, spans and
  * figures must be equal.
  */
 #ifndef HEAP_PAIR_H
@@ -61,8 +61,8 @@ struct op_result {
 
 /* A call of a callback, or a nested operation. */
 struct pair_event {
-	char what;		/* m map, u used, r unused, h hugepage, f fault, t trim, p prefer;
-				 * o nested operation, = its result
+	char what;		/* m map, u used, r unused, h hugepage, f fault, t trim, p prefer,
+				 * s stop; o nested operation, = its result
 				 */
 	u64 a;			/* offset or state */
 	u64 b;			/* length */
