@@ -61,6 +61,8 @@ struct result {
 	uint64_t peak_warm;
 	uint64_t peak_huge;
 	uint64_t peak_huge_percent;
+	uint64_t peak_huge_inuse;
+	uint64_t peak_huge_inuse_percent;
 	uint64_t backed_most;
 	uint64_t backed_end;
 	uint64_t scavenges;
@@ -76,6 +78,11 @@ struct result {
 	uint64_t module_faults;
 	uint64_t huge_faults;
 	uint64_t zaps;
+	uint64_t promotions;
+	uint64_t background_promotions;
+	uint64_t demotions;
+	uint64_t bytes_copied;
+	uint64_t huge_failures;
 	uint64_t known_zero;
 	uint64_t calls;
 	uint64_t user_ns;
@@ -319,6 +326,8 @@ static bool arena_peak(struct run *run)
 	res->peak_warm = st.backed_free;
 	res->peak_huge = st.huge_bytes;
 	res->peak_huge_percent = percent(st.huge_bytes, st.backed);
+	res->peak_huge_inuse = st.huge_inuse;
+	res->peak_huge_inuse_percent = percent(st.huge_inuse, st.backed_inuse);
 	if (run->opts->map) {
 		spans = read_spans(pagearena_fd(run->arena), &count);
 		if (!spans)
@@ -343,6 +352,11 @@ static bool arena_end(struct run *run)
 	res->module_faults = st.nr_fault;
 	res->huge_faults = st.nr_fault_huge;
 	res->zaps = st.nr_zap;
+	res->promotions = st.nr_promote;
+	res->background_promotions = st.nr_promote_background;
+	res->demotions = st.nr_demote;
+	res->bytes_copied = st.bytes_copied;
+	res->huge_failures = st.nr_huge_failed;
 	if (st.nr_alloc != res->allocs || st.nr_free != res->frees ||
 	    st.spans_inuse != res->allocs - res->frees)
 		return broken(run, "the module counts %llu allocations, %llu frees, %llu spans",
@@ -777,6 +791,8 @@ static const struct row rows[] = {
 	ROW("  of it free, warm", peak_warm, BYTES, ARENA),
 	ROW("  of it huge", peak_huge, BYTES, ARENA),
 	ROW("  share of huge", peak_huge_percent, PERCENT, ARENA),
+	ROW("in use and huge at peak", peak_huge_inuse, BYTES, ARENA),
+	ROW("  share of what is in use", peak_huge_inuse_percent, PERCENT, ARENA),
 	ROW("backed at most", backed_most, BYTES, ARENA),
 	ROW("backed at the end", backed_end, BYTES, ARENA),
 	ROW("scavenged on the way", released, BYTES, ARENA),
@@ -791,6 +807,11 @@ static const struct row rows[] = {
 	ROW("  answered by the module", module_faults, COUNT, ARENA),
 	ROW("  from a huge folio", huge_faults, COUNT, ARENA),
 	ROW("zaps", zaps, COUNT, ARENA),
+	ROW("chunks promoted", promotions, COUNT, ARENA),
+	ROW("  in the background", background_promotions, COUNT, ARENA),
+	ROW("chunks demoted", demotions, COUNT, ARENA),
+	ROW("moved by that", bytes_copied, BYTES, ARENA),
+	ROW("huge folios not to be had", huge_failures, COUNT, ARENA),
 	ROW("system calls to allocate", calls, COUNT, BOTH),
 	ROW("allocations known zero", known_zero, COUNT, BOTH),
 	ROW("CPU time, user", user_ns, SECONDS, BOTH),
