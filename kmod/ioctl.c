@@ -269,7 +269,7 @@ static int pa_ioctl_spans(struct pa_arena *arena, struct pa_arg *arg)
 	struct pagearena_span *batch, __user *out;
 	struct span_heap *heap = &arena->heap;
 	struct pagearena_spans req;
-	u32 n, done = 0;
+	u32 n, want, done = 0;
 	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
 
 	if (err)
@@ -281,9 +281,9 @@ static int pa_ioctl_spans(struct pa_arena *arena, struct pa_arg *arg)
 	if (!batch)
 		return -ENOMEM;
 	do {
-		u32 want = min_t(u32, req.count - done, PA_SPANS_BATCH);
 		struct span *s;
 
+		want = min_t(u32, req.count - done, PA_SPANS_BATCH);
 		n = 0;
 		spin_lock(&arena->lock);
 		for (s = span_heap_find(heap, req.offset >> heap->cfg.page_shift); s && n < want;
@@ -296,8 +296,11 @@ static int pa_ioctl_spans(struct pa_arena *arena, struct pa_arg *arg)
 			err = -EFAULT;
 		done += n;
 		cond_resched();
-		/* What has been told is an answer; a signal only makes it shorter. */
-	} while (!err && n && done < req.count && !signal_pending(current));
+		/*
+		 * What has been told is an answer; a signal only makes it shorter.  A batch that
+		 * is not full ends at the heap's end, as it was at that moment.
+		 */
+	} while (!err && n == want && done < req.count && !signal_pending(current));
 	kfree(batch);
 	if (err)
 		return err;
