@@ -63,12 +63,12 @@ no_leak()
 }
 
 # Pages are not seen by kmemleak, but every page knows the stack that asked for it. Slabs stay
-# with their cache for a while, and are kmemleak's concern.
+# with their cache for a while, and are kmemleak's concern; KASAN's store of stacks never shrinks.
 no_page_left()
 {
 	awk '
 	/pagearena/ { ours = 1 }
-	/allocate_slab/ { slab = 1 }
+	/allocate_slab|stack_depot_save/ { slab = 1 }
 	{ text = text "\n" $0 }
 	/^nr_base_pages:/ { if (ours && !slab && $2 > 0) { print text; left = 1 } }
 	/^$/ || /^nr_base_pages:/ { ours = 0; slab = 0; text = "" }
