@@ -143,8 +143,8 @@ static void test_auto_bound(void)
 	struct arena a;
 	__u64 at, i, big;
 
-	open_arena(&a, PAGEARENA_HUGE_AUTO, 256 * MiB);
-	for (i = 0; i < 8; i++) {
+	open_arena(&a, PAGEARENA_HUGE_AUTO, GiB);
+	for (i = 0; i < AUTO_SLACK / HUGE + 4; i++) {
 		at = pa_alloc(&a, a.page, HUGE, 0);
 		a.base[at] = 1;
 		st = pa_stats(a.fd);
@@ -153,7 +153,7 @@ static void test_auto_bound(void)
 	CHECK_OP(st.huge_bytes, >=, HUGE);
 	CHECK_OP(st.small_bytes, >=, a.page);
 	/* What is allocated more allows for more. */
-	big = pa_alloc(&a, 64 * MiB, HUGE, 0);
+	big = pa_alloc(&a, 16 * AUTO_SLACK, HUGE, 0);
 	CHECK_EQ(big % HUGE, 0);
 	for (i = 0; i < 4; i++) {
 		at = pa_alloc(&a, a.page, HUGE, 0);
@@ -1576,8 +1576,8 @@ static void test_exhausted(void)
 	req = (struct pagearena_promote){ .offset = at, .length = 16 * HUGE };
 	CHECK(!promote(&a, &req));
 	CHECK_OP(req.counts[PAGEARENA_PROMOTE_NOMEM], >, 0);
-	CHECK_EQ(req.counts[PAGEARENA_PROMOTE_NOMEM], pa_stats(a.fd).nr_refused[
-		 PAGEARENA_PROMOTE_NOMEM]);
+	st = pa_stats(a.fd);
+	CHECK_EQ(req.counts[PAGEARENA_PROMOTE_NOMEM], st.nr_refused[PAGEARENA_PROMOTE_NOMEM]);
 	/* Nothing of that waited for compaction. */
 	CHECK_EQ(vm_counter("compact_stall"), stalls);
 	for (n = 0; n < 16; n++)

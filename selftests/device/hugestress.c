@@ -4,9 +4,9 @@
  * promotes, demotes and scavenges the chunks that they lie in, at random.
  *
  * PA_STRESS_OPS is the number of the writers' operations, all threads together (default
- * 2000).  An operation allocates a span, frees one after it was verified, or verifies and
- * rewrites a page.  Every page has a seed of its own, and every word depends on it, so a
- * write that is lost or goes astray shows at the next look.
+ * 2000); PA_STRESS_SEED makes another run of it.  An operation allocates a span, frees one
+ * after it was verified, or verifies and rewrites a page.  Every page has a seed of its own,
+ * and every word depends on it, so a write that is lost or goes astray shows at the next look.
  */
 #include <pthread.h>
 
@@ -37,6 +37,11 @@ static __u64 moved;	/* all of them */
 /* So many operations come to one move, at most: there shall be something to stand up to. */
 #define OPS_PER_MOVE	50
 
+static __u64 stress_seed(void)
+{
+	return pa_env("PA_STRESS_SEED", 0) * 1000;
+}
+
 static void verify(const char *base, const struct slot *s, unsigned int page)
 {
 	__u64 at = s->at + (__u64)page * PAGE;
@@ -47,7 +52,7 @@ static void verify(const char *base, const struct slot *s, unsigned int page)
 
 static void *writer(void *arg)
 {
-	__u64 seed = (uintptr_t)arg, n[3] = {}, r;
+	__u64 seed = stress_seed() + (uintptr_t)arg, n[3] = {}, r;
 	char *base = (uintptr_t)arg % 2 ? arena.base : second;
 	struct slot slots[SLOTS] = {}, *s;
 	struct pagearena_alloc req;
@@ -109,7 +114,7 @@ static void progress(__u64 ops)
 
 static void *mover(void *arg)
 {
-	__u64 seed = 99, ops = (uintptr_t)arg, r;
+	__u64 seed = stress_seed() + 99, ops = (uintptr_t)arg, r;
 
 	/* Not to be one among seventeen. */
 	if (nice(-15) == -1)
