@@ -24,8 +24,9 @@ stty -F /dev/ttyS1 raw -echo
 stty -F /dev/ttyS2 raw -echo
 echo "up $(cut -d ' ' -f 1 /proc/uptime)" >/dev/ttyS2
 
-# Memory controllers for whatever cgroups the script makes.
-echo +memory >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
+# Controllers for whatever cgroups the script makes.
+echo "+memory" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
+echo "+io" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
 
 # A trial whether a machine comes up at all ends here.
 if grep -q pagearena_trial /proc/cmdline; then
