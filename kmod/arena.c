@@ -7,6 +7,7 @@
 #include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched/mm.h>
@@ -15,7 +16,12 @@
 #include "arena.h"
 #include "backing.h"
 #include "promote.h"
+#include "reclaim.h"
 #include "trace.h"
+
+static unsigned long spans_max = 16UL << 20;
+module_param(spans_max, ulong, 0644);
+MODULE_PARM_DESC(spans_max, "most spans that an arena may consist of (default 16777216)");
 
 /* A heap that has more spares than this gives some back. */
 #define PA_SPARES_MAX	64
@@ -51,24 +57,26 @@ static void pa_span_free(struct span *s)
 /**
  * pa_add_spares() - give the heap some struct spans for later
  * @arena: the arena
+ * @gfp: how hard to try
  *
- * Context: may sleep; takes the heap lock.
+ * Context: takes the heap lock; may sleep if @gfp says so.
  * Return: 0 if there is at least one more; -ENOMEM.
  */
-int pa_add_spares(struct pa_arena *arena)
+int pa_add_spares(struct pa_arena *arena, gfp_t gfp)
 {
-	struct mem_cgroup *old = set_active_memcg(arena->memcg);
 	struct span *batch = NULL, *s;
+	struct pa_charge charge;
 	unsigned int i;
 
+	pa_charge_begin(arena, &charge);
 	for (i = 0; i < PA_SPARES_BATCH; i++) {
-		s = kmem_cache_alloc(pa_span_cache, GFP_KERNEL_ACCOUNT);
+		s = kmem_cache_alloc(pa_span_cache, gfp | __GFP_ACCOUNT);
 		if (!s)
 			break;
 		s->next_spare = batch;
 		batch = s;
 	}
-	set_active_memcg(old);
+	pa_charge_end(&charge);
 	if (!batch)
 		return -ENOMEM;
 	spin_lock(&arena->lock);
@@ -90,7 +98,7 @@ int pa_add_spares(struct pa_arena *arena)
 void pa_fill_spares(struct pa_arena *arena)
 {
 	if (READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
-		pa_add_spares(arena);
+		pa_add_spares(arena, GFP_KERNEL);
 }
 
 /* Drops the heap lock, and gives spares back if there are many. */
@@ -133,6 +141,7 @@ struct pa_arena *pa_arena_create(void)
 	xa_init_flags(&arena->chunks, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&arena->torn, XA_FLAGS_ACCOUNT);
 	pa_promote_start(arena);
+	pa_background_start(arena);
 
 	err = simple_pin_fs(&pa_fs_type, &pa_mnt, &pa_mnt_count);
 	if (err)
@@ -142,9 +151,13 @@ struct pa_arena *pa_arena_create(void)
 		err = PTR_ERR(arena->inode);
 		goto unpin;
 	}
-	arena->memcg = get_mem_cgroup_from_mm(current->mm);
+	err = pa_reclaim_start(arena);
+	if (err)
+		goto put;
 	return arena;
 
+put:
+	iput(arena->inode);
 unpin:
 	simple_release_fs(&pa_mnt, &pa_mnt_count);
 free:
@@ -162,13 +175,17 @@ void pa_arena_destroy(struct pa_arena *arena)
 {
 	pa_debugfs_remove(arena);
 	pa_promote_stop(arena);
+	pa_backing_forget(arena);
+	pa_reclaim_stop(arena);
+	pa_background_stop(arena);
 	pa_backing_destroy(arena);
+	pa_shadow_destroy(arena);
 	xa_destroy(&arena->torn);
 	if (arena->ready)
 		span_heap_destroy(&arena->heap, pa_span_free);
 	iput(arena->inode);
 	simple_release_fs(&pa_mnt, &pa_mnt_count);
-	mem_cgroup_put(arena->memcg);
+	pa_quota_release(arena);
 	kfree(arena);
 }
 
@@ -211,7 +228,7 @@ static int pa_setup_check(struct pagearena_setup *setup)
  * @setup: what is wanted; 0 fields are replaced by what is in force
  *
  * Context: may sleep.
- * Return: 0, -EEXIST, -EINVAL, -EOPNOTSUPP, -EINTR.
+ * Return: 0, -EEXIST, -EINVAL, -EOPNOTSUPP, -ENOMEM, -EDQUOT, -EINTR.
  */
 int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 {
@@ -240,10 +257,17 @@ int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 	cfg.huge_shift = PA_CHUNK_SHIFT;
 	cfg.fit = fits[setup->fit];
 	cfg.debug = setup->flags & PAGEARENA_SETUP_DEBUG;
-	err = span_heap_init(&arena->heap, &cfg, &pa_heap_ops, arena);
+	err = pa_quota_reserve(arena, setup);
 	if (err)
 		goto out;
+	arena->limit = setup->limit;
+	err = span_heap_init(&arena->heap, &cfg, &pa_heap_ops, arena);
+	if (err) {
+		pa_quota_release(arena);
+		goto out;
+	}
 	arena->setup = *setup;
+	arena->limit_soft = setup->flags & PAGEARENA_SETUP_SOFT_LIMIT;
 	/* The core maps neither PMDs nor batches of PTEs across the end of the file. */
 	i_size_write(arena->inode, round_up(setup->arena_bytes, PA_CHUNK_SIZE));
 	pa_debugfs_add(arena);
@@ -259,8 +283,67 @@ static bool pa_over_limit(struct pa_arena *arena)
 {
 	u64 free = pa_nr_backed(arena) - arena->nr_inuse;
 
-	return arena->setup.limit &&
-	       arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) > arena->setup.limit;
+	return arena->limit && !arena->limit_soft &&
+	       arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) > arena->limit;
+}
+
+/**
+ * pa_arena_set_limit() - change the limit
+ * @arena: an arena that is set up
+ * @limit: in bytes; 0: none
+ * @soft: it is a goal
+ *
+ * Context: may sleep.
+ * Return: 0; -ENOMEM if more is allocated than a hard limit allows, or what is free cannot be
+ * released; -EDQUOT if the user's quota does not allow it; -EINTR for a fatal signal.  On
+ * error the limit is as it was.
+ */
+int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft)
+{
+	bool old_soft, over;
+	u64 old;
+	int err;
+
+	if (mutex_lock_interruptible(&arena->setup_lock))
+		return -EINTR;
+	old = arena->limit;
+	old_soft = arena->limit_soft;
+	err = pa_quota_change(arena, old, limit, soft);
+	if (err)
+		goto out;
+	spin_lock(&arena->lock);
+	if (limit && !soft && arena->heap.stats.heap_inuse > limit)
+		err = -ENOMEM;
+	if (!err) {
+		WRITE_ONCE(arena->limit, limit);
+		WRITE_ONCE(arena->limit_soft, soft);
+	}
+	over = pa_over_limit(arena);
+	spin_unlock(&arena->lock);
+	if (!err && over)
+		err = pa_limit_enforce(arena);
+	if (!err && soft)
+		pa_limit_approach(arena);
+	if (err) {
+		spin_lock(&arena->lock);
+		WRITE_ONCE(arena->limit, old);
+		WRITE_ONCE(arena->limit_soft, old_soft);
+		spin_unlock(&arena->lock);
+		/* What was given back may be gone only if it shrank, which needs no quota. */
+		pa_quota_change(arena, limit, old, old_soft);
+	}
+out:
+	mutex_unlock(&arena->setup_lock);
+	return err;
+}
+
+/* Number of spans that the arena consists of. */
+static u64 pa_nr_spans(const struct pa_arena *arena)
+{
+	const struct span_heap_stats *stats = &arena->heap.stats;
+
+	return stats->spans_inuse + stats->spans_free + stats->spans_scavenged +
+	       stats->spans_transit;
 }
 
 /**
@@ -274,8 +357,8 @@ static bool pa_over_limit(struct pa_arena *arena)
 int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 {
 	u8 shift = arena->heap.cfg.page_shift;
-	u64 page = 1ULL << shift, npages, present, huge;
-	bool zero, backed, over;
+	u64 page = 1ULL << shift, npages, present;
+	bool zero, backed, over, limited = false;
 	pgoff_t first, end;
 	struct span *s;
 	int err = 0;
@@ -291,35 +374,40 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 	spin_lock(&arena->lock);
 	while (unlikely(arena->heap.nr_spares < SPAN_HEAP_SPARES)) {
 		spin_unlock(&arena->lock);
-		err = pa_add_spares(arena);
+		err = pa_add_spares(arena, GFP_KERNEL);
 		if (err)
 			return err;
 		spin_lock(&arena->lock);
 	}
-	if (arena->setup.limit &&
-	    arena->heap.stats.heap_inuse + (npages << shift) > arena->setup.limit)
+	if (arena->limit && !arena->limit_soft &&
+	    arena->heap.stats.heap_inuse + (npages << shift) > arena->limit) {
+		err = -ENOMEM;
+		limited = true;
+	}
+	/* It may take a span of its own, and leave one at either side. */
+	if (pa_nr_spans(arena) + 2 > READ_ONCE(spans_max))
 		err = -ENOMEM;
 	if (!err)
 		err = span_heap_alloc(&arena->heap, npages, max(req->align, page) >> shift, &s,
 				      NULL);
 	if (err) {
 		spin_unlock(&arena->lock);
+		if (limited)
+			pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
 		return err;
 	}
 	req->offset = span_offset(s, &arena->heap);
 	req->length = span_bytes(s, &arena->heap);
 	first = req->offset >> PAGE_SHIFT;
 	end = (req->offset + req->length + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	present = pa_backing_count(arena, first, end, &huge);
+	present = pa_backing_count(arena, first, end, NULL);
 	backed = present == end - first;
 	/* What is present may have been within reach of a stray pointer. */
 	zero = !present;
-	if (shift < PAGE_SHIFT) {
+	if (shift < PAGE_SHIFT)
 		pa_pages_alone(arena, req->offset, req->length, &first, &end);
-		present = pa_backing_count(arena, first, end, &huge);
-	}
-	arena->nr_inuse += present;
-	arena->nr_huge_inuse += huge;
+	if (present)
+		pa_backing_use(arena, first, end, 1);
 	over = pa_over_limit(arena);
 	spin_unlock(&arena->lock);
 	trace_pagearena_alloc(arena->id, req->offset, req->length, zero, backed);
@@ -358,7 +446,7 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
 {
 	u8 shift = arena->heap.cfg.page_shift;
-	u64 page = 1ULL << shift, huge;
+	u64 page = 1ULL << shift;
 	pgoff_t first, end;
 	struct span *s;
 	int err;
@@ -374,8 +462,7 @@ int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
 	if (!err) {
 		length = span_bytes(s, &arena->heap);
 		pa_pages_alone(arena, offset, length, &first, &end);
-		arena->nr_inuse -= pa_backing_count(arena, first, end, &huge);
-		arena->nr_huge_inuse -= huge;
+		pa_backing_use(arena, first, end, -1);
 		err = span_heap_free(&arena->heap, offset >> shift, 0, ktime_get_ns());
 	}
 	pa_unlock_trim(arena);
@@ -384,6 +471,8 @@ int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
 	    arena->setup.granule > arena->setup.span_page && first < end)
 		pa_zap(arena, (u64)first << PAGE_SHIFT, (u64)(end - first) << PAGE_SHIFT);
 	if (!err)
+		pa_background_notice(arena);
+	if (!err)
 		trace_pagearena_free(arena->id, offset, length);
 	return err;
 }
@@ -391,7 +480,7 @@ int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
 /**
  * pa_arena_stats() - fill in the figures of an arena
  * @arena: an arena that is set up
- * @out: all fields but @size and @flags are set
+ * @out: all fields but @size, @flags and @pressure_flags are set
  *
  * Context: takes the heap lock.
  */
@@ -412,6 +501,7 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->backed_inuse = arena->nr_inuse << PAGE_SHIFT;
 	out->huge_inuse = arena->nr_huge_inuse << PAGE_SHIFT;
 	out->backed_free = out->backed - out->backed_inuse;
+	out->reclaimable = arena->nr_reclaimable << PAGE_SHIFT;
 	out->backed_peak = arena->peak << PAGE_SHIFT;
 	out->inuse_peak = heap->inuse_peak;
 	out->spans_inuse = heap->spans_inuse;
@@ -439,6 +529,15 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->nr_demote = atomic64_read(&count->demote);
 	out->bytes_copied = atomic64_read(&count->bytes_copied);
 	out->bytes_zeroed = atomic64_read(&count->bytes_zeroed);
+	out->pressure_seq = READ_ONCE(arena->pressure_seq);
+	out->bytes_background = atomic64_read(&count->bytes_background);
+	out->bytes_reclaimed = atomic64_read(&count->bytes_reclaimed);
+	out->bytes_limited = atomic64_read(&count->bytes_limited);
+	out->bytes_refault = atomic64_read(&count->bytes_refault);
+	out->background_ns = READ_ONCE(arena->background.spent);
+	out->nr_background = READ_ONCE(arena->background.nr);
+	out->background_slow = READ_ONCE(arena->background.slow);
+	out->background_hold_max = READ_ONCE(arena->background.hold_max);
 }
 
 /**

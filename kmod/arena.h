@@ -10,8 +10,13 @@
  *         folio lock          a page on its way into a page table
  *           i_mmap_rwsem, page-table locks (unmap_mapping_range())
  *             pa_arena.lock   the heap lock: spans, presence of pages, figures
+ *               list_lru's locks; pressure_lock
  *
- * The heap lock is a spinlock and a leaf.  Nothing is copied from or to user space,
+ * The shrinker can be entered from any allocation, so it only tries scavenge_lock, chunk
+ * locks and folio locks (reclaim.c).  The worker's pa_serve_lock (background.c) comes before
+ * scavenge_lock.
+ *
+ * The heap lock is a spinlock.  Nothing is copied from or to user space,
  * faulted, zapped or allocated under it.
  */
 #ifndef PAGEARENA_ARENA_H
@@ -25,14 +30,20 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 #include "../uapi/linux/pagearena.h"
 
+#include "background.h"
 #include "span_heap.h"
 
 struct dentry;
 struct file;
 struct inode;
+struct pa_chunk;
+struct pa_item;
+struct pa_user;
+struct seq_file;
 struct vm_area_struct;
 
 /* Limits and defaults of SETUP, in bytes. */
@@ -63,6 +74,10 @@ struct pa_counters {
 	atomic64_t refused[PAGEARENA_PROMOTE_NR];
 	atomic64_t bytes_copied;
 	atomic64_t bytes_zeroed;
+	atomic64_t bytes_background;
+	atomic64_t bytes_reclaimed;
+	atomic64_t bytes_limited;
+	atomic64_t bytes_refault;
 };
 
 /**
@@ -78,10 +93,25 @@ enum pa_pass {
 };
 
 /**
+ * enum pa_cause - why memory is released
+ * @PA_CAUSE_CALL: SCAVENGE
+ * @PA_CAUSE_LIMIT: the limit
+ * @PA_CAUSE_BACKGROUND: the background scavenging
+ * @PA_CAUSE_RECLAIM: the shrinker; the chunk is locked already, and nothing may wait
+ */
+enum pa_cause {
+	PA_CAUSE_CALL,
+	PA_CAUSE_LIMIT,
+	PA_CAUSE_BACKGROUND,
+	PA_CAUSE_RECLAIM,
+};
+
+/**
  * struct pa_arena - an arena
  * @id: unique while the module is loaded
  * @inode: anonymous inode; every mapping of the arena hangs on its i_mapping
- * @memcg: pays for data and metadata; NULL without memory cgroups
+ * @memcg: pays for data and metadata, see pa_charge_begin(); NULL without memory cgroups
+ * @user: whose quota the arena's limit is reserved from; NULL: nobody's
  * @setup: geometry; constant once @ready
  * @setup_lock: serialises SETUP
  * @ready: SETUP is complete; read with smp_load_acquire()
@@ -91,9 +121,14 @@ enum pa_pass {
  * @nr_huge: chunks that are huge; protected by @lock
  * @nr_inuse: pages present that allocated spans touch; protected by @lock
  * @nr_huge_inuse: of these, pages in huge chunks; protected by @lock
+ * @nr_reclaimable: pages that the shrinker could take at once; protected by @lock
+ * @limit: most bytes that may be backed, 0: no limit; written under @lock
+ * @limit_soft: it is a goal; likewise
  * @peak: the most pages that have been present; protected by @lock
  * @scavenge_lock: serialises span_heap_scavenge*()
  * @scavenged: pages freed by the current scavenging; protected by @scavenge_lock
+ * @cause: why it scavenges; written under @scavenge_lock
+ * @reclaim_chunk: PA_CAUSE_RECLAIM: the chunk; likewise
  * @pass: what the current scavenging takes; written under @scavenge_lock and @lock
  * @pass_chunk: PA_PASS_CHUNK: number of the chunk; likewise
  * @pass_by_size: it takes the largest spans first; likewise
@@ -107,6 +142,15 @@ enum pa_pass {
  * @map_mm: who mapped the arena last; only ever compared
  * @map_base: where the arena's offset 0 would be in that mapping
  * @map_flags: the flags that pa_mmap() gave that mapping
+ * @background: the background scavenging
+ * @shadows: what the kernel has released by itself not long ago, by chunk number
+ * @item: the arena's place in its cgroup's list of arenas
+ * @reclaim_pins: shrinkers that are at work on a chunk
+ * @pressure_lock: protects the rest of pressure
+ * @pressure_wait: who polls
+ * @pressure_last: jiffies of the last event
+ * @pressure_seq: number of events
+ * @pressure_flags: PAGEARENA_PRESSURE_* since the last STATS
  * @count: events
  * @debugfs: directory, or NULL or an error
  */
@@ -114,6 +158,7 @@ struct pa_arena {
 	u64 id;
 	struct inode *inode;
 	struct mem_cgroup *memcg;
+	struct pa_user *user;
 	struct pagearena_setup setup;
 	struct mutex setup_lock; /* serialises SETUP */
 	bool ready;
@@ -124,10 +169,15 @@ struct pa_arena {
 	u64 nr_huge;
 	u64 nr_inuse;
 	u64 nr_huge_inuse;
+	u64 nr_reclaimable;
+	u64 limit;
+	bool limit_soft;
 	u64 peak;
 
 	struct mutex scavenge_lock; /* serialises scavenging */
 	u64 scavenged;
+	enum pa_cause cause;
+	struct pa_chunk *reclaim_chunk;
 	enum pa_pass pass;
 	unsigned long pass_chunk;
 	bool pass_by_size;
@@ -143,6 +193,15 @@ struct pa_arena {
 	const void *map_mm;
 	unsigned long map_base;
 	vm_flags_t map_flags;
+	struct pa_background background;
+	struct xarray shadows;
+	struct pa_item *item;
+	atomic_t reclaim_pins;
+	spinlock_t pressure_lock; /* pressure events */
+	wait_queue_head_t pressure_wait;
+	unsigned long pressure_last;
+	u64 pressure_seq;
+	unsigned int pressure_flags;
 	struct pa_counters count;
 	struct dentry *debugfs;
 };
@@ -150,12 +209,13 @@ struct pa_arena {
 /* arena.c */
 int pa_arena_init(void);
 void pa_arena_exit(void);
-int pa_add_spares(struct pa_arena *arena);
+int pa_add_spares(struct pa_arena *arena, gfp_t gfp);
 void pa_fill_spares(struct pa_arena *arena);
 struct pa_arena *pa_arena_create(void);
 void pa_arena_destroy(struct pa_arena *arena);
 int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup);
 int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req);
+int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft);
 int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length);
 void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *stats);
 void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct pagearena_span *out);
@@ -174,6 +234,15 @@ u64 pa_nr_backed(const struct pa_arena *arena);
 extern const struct span_heap_ops pa_heap_ops;
 int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req);
 int pa_limit_enforce(struct pa_arena *arena);
+void pa_limit_approach(struct pa_arena *arena);
+u64 pa_scavenge_batch(struct pa_arena *arena, u64 bytes, u64 age);
+u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes);
+unsigned long pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c);
+
+/* quota.c */
+int pa_quota_reserve(struct pa_arena *arena, struct pagearena_setup *setup);
+int pa_quota_change(struct pa_arena *arena, u64 from, u64 to, bool soft);
+void pa_quota_release(struct pa_arena *arena);
 
 /* fault.c */
 unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
@@ -183,6 +252,9 @@ int pa_mmap(struct file *file, struct vm_area_struct *vma);
 
 /* ioctl.c */
 long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* fdinfo.c */
+void pa_show_fdinfo(struct seq_file *m, struct file *file);
 
 /* debugfs.c */
 void pa_debugfs_init(void);

@@ -29,6 +29,7 @@
 #include "arena.h"
 #include "backing.h"
 #include "promote.h"
+#include "reclaim.h"
 #include "trace.h"
 
 static struct kmem_cache *pa_chunk_cache;
@@ -44,10 +45,12 @@ static struct kmem_cache *pa_chunk_cache;
  */
 struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order)
 {
-	struct mem_cgroup *old = set_active_memcg(arena->memcg);
-	struct folio *folio = folio_alloc(gfp, order);
+	struct pa_charge charge;
+	struct folio *folio;
 
-	set_active_memcg(old);
+	pa_charge_begin(arena, &charge);
+	folio = folio_alloc(gfp, order);
+	pa_charge_end(&charge);
 	return folio;
 }
 
@@ -95,14 +98,14 @@ struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index)
  */
 struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index)
 {
-	struct mem_cgroup *old;
+	struct pa_charge charge;
 	struct pa_chunk *c;
 	int err;
 
 	for (;;) {
 		c = pa_chunk_get(arena, index);
 		if (!c) {
-			old = set_active_memcg(arena->memcg);
+			pa_charge_begin(arena, &charge);
 			c = kmem_cache_zalloc(pa_chunk_cache, GFP_KERNEL_ACCOUNT);
 			if (c) {
 				mutex_init(&c->lock);
@@ -111,7 +114,7 @@ struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index)
 			}
 			err = c ? xa_insert(&arena->chunks, index, c, GFP_KERNEL_ACCOUNT) :
 				  -ENOMEM;
-			set_active_memcg(old);
+			pa_charge_end(&charge);
 			if (err) {
 				if (c)
 					kmem_cache_free(pa_chunk_cache, c);
@@ -145,6 +148,7 @@ void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c)
 	if (!c->nr_present && c->state != PA_CHUNK_DEAD) {
 		if (c->state == PA_CHUNK_SMALL)
 			kfree(c->small);
+		pa_item_detach(arena, c);
 		spin_lock(&arena->lock);
 		xa_erase(&arena->chunks, c->index);
 		spin_unlock(&arena->lock);
@@ -340,6 +344,63 @@ u64 pa_backing_count(struct pa_arena *arena, pgoff_t first, pgoff_t end, u64 *hu
 }
 
 /**
+ * pa_chunk_reclaimable() - how much of a chunk can be taken back at once
+ * @c: the chunk
+ *
+ * That is, without copying: free pages of a small chunk, or all of a huge one.
+ *
+ * Context: heap lock.
+ * Return: number of pages.
+ */
+unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
+{
+	unsigned int free = c->nr_present - c->nr_inuse;
+
+	if (READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse)
+		return 0;
+	return free > c->nr_stuck ? free - c->nr_stuck : 0;
+}
+
+/**
+ * pa_backing_use() - pages have come into use, or out of it
+ * @arena: the arena
+ * @first: first MMU page
+ * @end: the page after the last one
+ * @sign: 1: an allocated span has come to touch them; -1: none does any more
+ *
+ * Context: heap lock.
+ */
+void pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign)
+{
+	unsigned long index = first >> PA_CHUNK_ORDER;
+	struct pa_chunk *c;
+
+	lockdep_assert_held(&arena->lock);
+	for (; first < end; index++) {
+		pgoff_t base, stop;
+		int n;
+
+		c = xa_find(&arena->chunks, &index, (end - 1) >> PA_CHUNK_ORDER, XA_PRESENT);
+		if (!c)
+			break;
+		base = (pgoff_t)index << PA_CHUNK_ORDER;
+		first = max(first, base);
+		stop = min_t(pgoff_t, end, base + PA_CHUNK_PAGES);
+		n = sign * (int)pa_count_bits(c, first - base, stop - base);
+		first = stop;
+		if (!n)
+			continue;
+		arena->nr_inuse += n;
+		c->nr_inuse += n;
+		if (READ_ONCE(c->state) == PA_CHUNK_HUGE)
+			arena->nr_huge_inuse += n;
+		if (sign < 0)
+			c->nr_stuck = 0;
+		pa_item_update(arena, c);
+	}
+}
+
+/**
  * pa_chunk_live() - what of a chunk is alive
  * @arena: the arena
  * @index: number of the chunk
@@ -401,6 +462,7 @@ void pa_chunk_account(struct pa_arena *arena, struct pa_chunk *c, const unsigned
 	lockdep_assert_held(&arena->lock);
 	lockdep_assert_held(&c->lock);
 	arena->nr_inuse += sign * (int)inuse;
+	c->nr_inuse += sign * (int)inuse;
 	if (c->state == PA_CHUNK_HUGE) {
 		arena->nr_huge += sign;
 		arena->nr_huge_inuse += sign * (int)inuse;
@@ -408,6 +470,9 @@ void pa_chunk_account(struct pa_arena *arena, struct pa_chunk *c, const unsigned
 		arena->nr_small += sign * (int)c->nr_present;
 	}
 	arena->peak = max(arena->peak, pa_nr_backed(arena));
+	c->nr_stuck = 0;
+	if (sign > 0)
+		pa_item_update(arena, c);
 }
 
 /**
@@ -442,8 +507,8 @@ static u64 pa_free_if_huge(struct pa_arena *arena, const struct pa_chunk *c,
 static bool pa_limit_room(struct pa_arena *arena, unsigned int pages)
 {
 	lockdep_assert_held(&arena->lock);
-	return !arena->setup.limit ||
-	       (pa_nr_backed(arena) + pages) << PAGE_SHIFT <= arena->setup.limit;
+	return !arena->limit || arena->limit_soft ||
+	       (pa_nr_backed(arena) + pages) << PAGE_SHIFT <= arena->limit;
 }
 
 /**
@@ -452,17 +517,21 @@ static bool pa_limit_room(struct pa_arena *arena, unsigned int pages)
  * @c: the chunk
  * @live: what is alive of it
  *
- * ALLOC counts allocated spans as if all of them were backed, so what is added are the
- * free pages.
+ * With a hard limit ALLOC counts allocated spans as if all of them were backed, so what is
+ * added are the free pages.
  *
  * Context: heap lock.
  */
 bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const unsigned long *live)
 {
 	lockdep_assert_held(&arena->lock);
-	return !arena->setup.limit ||
-	       arena->heap.stats.heap_inuse + (pa_free_if_huge(arena, c, live) << PAGE_SHIFT) <=
-		       arena->setup.limit;
+	if (!arena->limit)
+		return true;
+	if (arena->limit_soft)
+		return (pa_nr_backed(arena) + PA_CHUNK_PAGES - c->nr_present) << PAGE_SHIFT <=
+		       arena->limit;
+	return arena->heap.stats.heap_inuse + (pa_free_if_huge(arena, c, live) << PAGE_SHIFT) <=
+	       arena->limit;
 }
 
 /**
@@ -524,6 +593,10 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	}
 	atomic64_inc(&arena->count.huge_alloc);
 	atomic64_add(PA_CHUNK_SIZE, &arena->count.bytes_zeroed);
+	if (pa_item_attach(arena, c, folio_nid(folio))) {
+		folio_put(folio);
+		return false;
+	}
 
 	/* Without spares the chunk gets small pages. */
 	if (!whole)
@@ -541,7 +614,9 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 		pa_chunk_account(arena, c, live, 1);
 	}
 	spin_unlock(&arena->lock);
-	if (!ok)
+	if (ok)
+		pa_shadow_hit(arena, c, 0, PA_CHUNK_PAGES);
+	else
 		folio_put(folio);
 	return ok;
 }
@@ -578,6 +653,10 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 	folio = ok ? pa_folio_alloc(arena, PA_GFP_MID | __GFP_ZERO, PA_MID_ORDER) : NULL;
 	if (!folio)
 		return false;
+	if (pa_item_attach(arena, c, folio_nid(folio))) {
+		folio_put(folio);
+		return false;
+	}
 
 	spin_lock(&arena->lock);
 	ok = pa_pages_covered(arena, page, PA_MID_PAGES) && pa_limit_room(arena, PA_MID_PAGES);
@@ -588,6 +667,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 		c->nr_present += PA_MID_PAGES;
 		arena->nr_small += PA_MID_PAGES;
 		arena->nr_inuse += PA_MID_PAGES;
+		c->nr_inuse += PA_MID_PAGES;
 		arena->peak = max(arena->peak, pa_nr_backed(arena));
 	}
 	spin_unlock(&arena->lock);
@@ -597,6 +677,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 	}
 	atomic64_inc(&arena->count.mid_alloc);
 	atomic64_add(PA_MID_PAGES << PAGE_SHIFT, &arena->count.bytes_zeroed);
+	pa_shadow_hit(arena, c, first, PA_MID_PAGES);
 	pa_promote_notice(arena, c);
 	return true;
 }
@@ -616,7 +697,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gfp_t gfp)
 {
 	pgoff_t page = ((pgoff_t)c->index << PA_CHUNK_ORDER) + i;
-	struct mem_cgroup *old;
+	struct pa_charge charge;
 	struct folio *folio;
 	bool inuse, room;
 
@@ -630,9 +711,9 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 	if (c->state == PA_CHUNK_EMPTY) {
 		if (pa_chunk_fill_huge(arena, c))
 			return 0;
-		old = set_active_memcg(arena->memcg);
+		pa_charge_begin(arena, &charge);
 		c->small = kcalloc(PA_CHUNK_PAGES, sizeof(*c->small), GFP_KERNEL_ACCOUNT);
-		set_active_memcg(old);
+		pa_charge_end(&charge);
 		if (!c->small)
 			return -ENOMEM;
 		c->state = PA_CHUNK_SMALL;
@@ -646,6 +727,10 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 	folio = pa_folio_alloc(arena, gfp | __GFP_ZERO, 0);
 	if (!folio)
 		return -ENOMEM;
+	if (pa_item_attach(arena, c, folio_nid(folio))) {
+		folio_put(folio);
+		return -ENOMEM;
+	}
 	spin_lock(&arena->lock);
 	inuse = pa_page_inuse(arena, page);
 	room = pa_limit_room(arena, 1);
@@ -655,6 +740,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 		c->nr_present++;
 		arena->nr_small++;
 		arena->nr_inuse++;
+		c->nr_inuse++;
 		arena->peak = max(arena->peak, pa_nr_backed(arena));
 	}
 	spin_unlock(&arena->lock);
@@ -663,6 +749,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 		return inuse ? -ENOMEM : -ENOENT;
 	}
 	pa_promote_notice(arena, c);
+	pa_shadow_hit(arena, c, i, 1);
 	atomic64_add(PAGE_SIZE, &arena->count.bytes_zeroed);
 	return 0;
 }
@@ -706,11 +793,13 @@ void pa_folio_settle(struct folio *folio)
  */
 void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c)
 {
-	struct mem_cgroup *old = set_active_memcg(arena->memcg);
+	gfp_t gfp = pa_in_reclaim() ? GFP_NOWAIT | __GFP_NOMEMALLOC : GFP_KERNEL;
+	struct pa_charge charge;
 
 	lockdep_assert_held(&c->lock);
-	xa_store(&arena->torn, c->index, xa_mk_value(1), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	set_active_memcg(old);
+	pa_charge_begin(arena, &charge);
+	xa_store(&arena->torn, c->index, xa_mk_value(1), gfp | __GFP_ACCOUNT | __GFP_NOWARN);
+	pa_charge_end(&charge);
 }
 
 /**
@@ -735,35 +824,37 @@ void pa_small_free(struct folio **small)
 	kfree(small);
 }
 
-/* Takes the pages from @from to @to out of a chunk, onto a list. */
+/*
+ * Takes the pages from @from to @to out of a chunk, onto a list.  The caller sees to it that
+ * no fault that was handed one of them is still under way.
+ */
 static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned int from,
-			    unsigned int to, struct list_head *list)
+			    unsigned int to, bool shadow, struct list_head *list)
 {
-	struct folio *folio, *next;
-	LIST_HEAD(mine);
-	unsigned int i;
+	struct folio *folio = NULL;
+	unsigned int i, n = 0;
 
 	lockdep_assert_held(&c->lock);
+	if (shadow && c->nr_present)
+		pa_shadow_add(arena, c, from, to);
 	if (c->state == PA_CHUNK_HUGE) {
-		folio = c->huge;
-		list_add_tail(&folio->lru, &mine);
+		list_add_tail(&c->huge->lru, list);
 		spin_lock(&arena->lock);
 		bitmap_zero(c->present, PA_CHUNK_PAGES);
 		c->nr_present = 0;
 		arena->nr_huge--;
+		pa_item_update(arena, c);
 		spin_unlock(&arena->lock);
 		c->huge = NULL;
 		c->state = PA_CHUNK_EMPTY;
 	} else if (c->state == PA_CHUNK_SMALL) {
-		unsigned int n = 0;
-
 		for (i = from; i < to; i++) {
 			if (!c->small[i])
 				continue;
 			/* What is released are whole granules, and no folio is larger. */
-			if (!n || c->small[i] != folio) {
+			if (c->small[i] != folio) {
 				folio = c->small[i];
-				list_add_tail(&folio->lru, &mine);
+				list_add_tail(&folio->lru, list);
 			}
 			c->small[i] = NULL;
 			n++;
@@ -772,13 +863,67 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 		bitmap_clear(c->present, from, to - from);
 		c->nr_present -= n;
 		arena->nr_small -= n;
+		pa_item_update(arena, c);
 		spin_unlock(&arena->lock);
+		if (!c->nr_present)
+			pa_chunk_torn(arena, c);
 	}
-	list_for_each_entry_safe(folio, next, &mine, lru)
-		pa_folio_settle(folio);
-	list_splice_tail(&mine, list);
-	if (c->state == PA_CHUNK_SMALL && !c->nr_present)
-		pa_chunk_torn(arena, c);
+}
+
+/* Gives back what pa_chunk_detach() took.  Returns the number of pages that are free now. */
+static u64 pa_list_put(struct list_head *list)
+{
+	struct folio *folio, *next;
+	u64 pages = 0;
+
+	list_for_each_entry_safe(folio, next, list, lru) {
+		list_del(&folio->lru);
+		if (folio_ref_count(folio) == 1)
+			pages += folio_nr_pages(folio);
+		folio_put(folio);
+		cond_resched();
+	}
+	return pages;
+}
+
+/**
+ * pa_chunk_take() - release a part of a chunk without waiting for anything
+ * @arena: the arena
+ * @c: the chunk
+ * @offset: start, in bytes
+ * @len: length in bytes; the range is inside the chunk, and in transit
+ * @freed: increased by the number of pages that went back
+ *
+ * Context: chunk lock; may be in reclaim.
+ * Return: 0; -EBUSY if a fault is under way, or a huge folio would have to be broken.
+ */
+int pa_chunk_take(struct pa_arena *arena, struct pa_chunk *c, u64 offset, u64 len, u64 *freed)
+{
+	unsigned int from = (offset >> PAGE_SHIFT) % PA_CHUNK_PAGES, i;
+	unsigned int to = from + (len >> PAGE_SHIFT);
+	LIST_HEAD(list);
+
+	lockdep_assert_held(&c->lock);
+	if (c->state == PA_CHUNK_HUGE) {
+		if (to - from < PA_CHUNK_PAGES || !folio_trylock(c->huge))
+			return -EBUSY;
+		folio_unlock(c->huge);
+	} else if (c->state == PA_CHUNK_SMALL) {
+		/* Who has one of them from now on has it from a page table. */
+		for (i = from; i < to; i++) {
+			if (!c->small[i])
+				continue;
+			if (!folio_trylock(c->small[i]))
+				return -EBUSY;
+			folio_unlock(c->small[i]);
+		}
+	}
+	pa_chunk_detach(arena, c, from, to, true, &list);
+	if (list_empty(&list))
+		return 0;
+	pa_zap(arena, offset, len);
+	*freed += pa_list_put(&list);
+	return 0;
 }
 
 /* A huge chunk of which only a part goes is demoted first. */
@@ -809,6 +954,7 @@ static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end,
  * @arena: the arena
  * @offset: start, in bytes, a multiple of the page size
  * @len: length in bytes, a multiple of the page size
+ * @shadow: remember what went, to find out whether it is wanted back soon
  * @freed: increased by the number of pages that went back
  *
  * No allocated span may touch the range, and none may come to touch it meanwhile: it is
@@ -818,14 +964,13 @@ static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end,
  * Return: 0; -EBUSY if a huge folio that reaches beyond the range is pinned, -ENOMEM if
  * its other contents cannot be moved: some of the range may be released already.
  */
-int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed)
+int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, bool shadow, u64 *freed)
 {
 	pgoff_t first = offset >> PAGE_SHIFT, end = (offset + len) >> PAGE_SHIFT;
 	unsigned long index, last = (end - 1) >> PA_CHUNK_ORDER;
-	struct folio *folio, *next;
+	struct folio *folio;
 	struct pa_chunk *c;
 	LIST_HEAD(list);
-	u64 pages = 0;
 	int err;
 
 	err = pa_release_edge(arena, first, end, first >> PA_CHUNK_ORDER, freed);
@@ -842,9 +987,16 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed)
 		if (c) {
 			mutex_lock(&c->lock);
 			/* Nothing of the range is allocated, so no chunk of it has become huge. */
-			if (c->state != PA_CHUNK_DEAD)
+			if (c->state != PA_CHUNK_DEAD) {
+				LIST_HEAD(mine);
+
 				pa_chunk_detach(arena, c, first > base ? first - base : 0,
-						min_t(pgoff_t, end - base, PA_CHUNK_PAGES), &list);
+						min_t(pgoff_t, end - base, PA_CHUNK_PAGES), shadow,
+						&mine);
+				list_for_each_entry(folio, &mine, lru)
+					pa_folio_settle(folio);
+				list_splice_tail(&mine, &list);
+			}
 			pa_chunk_unlock_put(arena, c);
 		}
 		cond_resched();
@@ -855,13 +1007,7 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed)
 		return 0;
 
 	pa_zap(arena, offset, len);
-	list_for_each_entry_safe(folio, next, &list, lru) {
-		list_del(&folio->lru);
-		pages += folio_nr_pages(folio);
-		folio_put(folio);
-		cond_resched();
-	}
-	*freed += pages;
+	*freed += pa_list_put(&list);
 	return 0;
 }
 
@@ -888,6 +1034,8 @@ int pa_backing_populate(struct pa_arena *arena, u64 offset, u64 len)
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		pa_limit_approach(arena);
+		pa_reclaim_high(arena);
 		c = pa_chunk_create(arena, page >> PA_CHUNK_ORDER);
 		if (!c)
 			return -ENOMEM;
@@ -970,7 +1118,7 @@ void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len)
  */
 const char *pa_backing_recount(struct pa_arena *arena)
 {
-	u64 pages = 0, inuse = 0, huge = 0, huge_inuse = 0;
+	u64 pages = 0, inuse = 0, huge = 0, huge_inuse = 0, reclaimable = 0;
 	unsigned long index;
 	struct pa_chunk *c;
 	struct span *s;
@@ -982,7 +1130,14 @@ const char *pa_backing_recount(struct pa_arena *arena)
 		if (bitmap_weight(c->present, PA_CHUNK_PAGES) != c->nr_present)
 			return "a chunk's number of pages";
 		pa_chunk_live(arena, index, live, NULL);
-		inuse += pa_inuse_weight(c, live);
+		if (c->nr_inuse != pa_inuse_weight(c, live))
+			return "a chunk's number of pages in use";
+		if (c->nr_present && !c->item)
+			return "a chunk that the shrinker does not see";
+		if (c->item && c->item->nr != pa_chunk_reclaimable(c))
+			return "a chunk's number of pages to reclaim";
+		reclaimable += pa_chunk_reclaimable(c);
+		inuse += c->nr_inuse;
 		pages += c->nr_present;
 		if (c->nr_present && READ_ONCE(c->state) == PA_CHUNK_HUGE) {
 			huge++;
@@ -994,6 +1149,8 @@ const char *pa_backing_recount(struct pa_arena *arena)
 		return "number of pages present";
 	if (inuse != arena->nr_inuse || huge_inuse != arena->nr_huge_inuse)
 		return "number of pages in use";
+	if (reclaimable != arena->nr_reclaimable)
+		return "number of pages to reclaim";
 	for (s = span_heap_first(&arena->heap); s; s = span_heap_next(s)) {
 		u64 granule = 1ULL << arena->heap.cfg.granule_shift;
 		u64 start = round_up(span_offset(s, &arena->heap), granule);
@@ -1009,6 +1166,28 @@ const char *pa_backing_recount(struct pa_arena *arena)
 			return "I9: a released page is present";
 	}
 	return NULL;
+}
+
+/**
+ * pa_backing_forget() - the shrinker shall not find chunks of an arena any more
+ * @arena: an arena that nobody maps or uses any more
+ *
+ * Context: may sleep; waits for shrinkers that are at work on a chunk.
+ */
+void pa_backing_forget(struct pa_arena *arena)
+{
+	unsigned long index = 0;
+	struct pa_chunk *c;
+
+	for (; xa_find(&arena->chunks, &index, ULONG_MAX, XA_PRESENT); index++) {
+		c = pa_chunk_get(arena, index);
+		if (!c)
+			continue;
+		mutex_lock(&c->lock);
+		pa_item_detach(arena, c);
+		pa_chunk_unlock_put(arena, c);
+		cond_resched();
+	}
 }
 
 /**

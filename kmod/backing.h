@@ -27,6 +27,7 @@
 #include "compat.h"
 
 struct pa_arena;
+struct pa_item;
 
 #define PA_CHUNK_SHIFT	21
 #define PA_CHUNK_SIZE	BIT(PA_CHUNK_SHIFT)
@@ -45,10 +46,11 @@ struct pa_arena;
 /*
  * None of this memory can be migrated, so it is not __GFP_MOVABLE.  A huge folio for a
  * fault is taken where one lies ready, or not at all; PROMOTE may be asked to compact for
- * it.
+ * it.  To win memory by a demotion nobody shall be killed.
  */
 #define PA_GFP_SMALL	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN)
 #define PA_GFP_POPULATE	(PA_GFP_SMALL | __GFP_RETRY_MAYFAIL)
+#define PA_GFP_DEMOTE	(PA_GFP_SMALL | __GFP_NORETRY)
 #define PA_GFP_MID	((PA_GFP_SMALL | __GFP_NOMEMALLOC | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM)
 #define PA_GFP_HUGE	((GFP_TRANSHUGE_LIGHT & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN)
 #define PA_GFP_COMPACT	((GFP_TRANSHUGE & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN | \
@@ -79,6 +81,11 @@ enum pa_chunk_state {
  * @huge: HUGE: the folio; protected by @lock
  * @small: SMALL: for each page the folio that holds it, or NULL; a folio of several pages
  *	is aligned to its size, and held once; protected by @lock
+ * @item: the chunk as the shrinker sees it; NULL while it is empty; written under @lock and
+ *	the heap lock
+ * @nr_inuse: pages that are present and that allocated spans touch; protected by the heap
+ *	lock
+ * @nr_stuck: free pages that the shrinker could not take; protected by the heap lock
  * @nr_present: number of bits in @present; written under @lock and the heap lock
  * @present: pages that are backed; written under @lock and the heap lock
  * @rcu: delays freeing for lockless lookup
@@ -93,6 +100,9 @@ struct pa_chunk {
 		struct folio *huge;
 		struct folio **small;
 	};
+	struct pa_item *item;
+	unsigned int nr_inuse;
+	unsigned int nr_stuck;
 	unsigned int nr_present;
 	DECLARE_BITMAP(present, PA_CHUNK_PAGES);
 	struct rcu_head rcu;
@@ -122,13 +132,17 @@ int pa_backing_init(void);
 void pa_backing_exit(void);
 int pa_backing_populate(struct pa_arena *arena, u64 offset, u64 len);
 void pa_backing_zero(struct pa_arena *arena, u64 offset, u64 len);
-int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed);
+unsigned int pa_chunk_reclaimable(const struct pa_chunk *c);
+int pa_chunk_take(struct pa_arena *arena, struct pa_chunk *c, u64 offset, u64 len, u64 *freed);
+int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, bool shadow, u64 *freed);
+void pa_backing_forget(struct pa_arena *arena);
 void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len);
 void pa_backing_destroy(struct pa_arena *arena);
 
 bool pa_page_inuse(struct pa_arena *arena, pgoff_t page);
 bool pa_page_allocated(struct pa_arena *arena, pgoff_t page);
 void pa_pages_alone(struct pa_arena *arena, u64 offset, u64 len, pgoff_t *first, pgoff_t *end);
+void pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign);
 u64 pa_backing_count(struct pa_arena *arena, pgoff_t first, pgoff_t end, u64 *huge);
 const char *pa_backing_recount(struct pa_arena *arena);
 

@@ -7,7 +7,11 @@
 #ifndef PAGEARENA_COMPAT_H
 #define PAGEARENA_COMPAT_H
 
+#include <linux/list_lru.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/shrinker.h>
+#include <linux/swap.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -39,5 +43,106 @@
 #define pa_thp_get_unmapped_area(file, addr, len, pgoff, flags) \
 	mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags)
 #endif
+
+/* list_lru: 6.8 renamed what goes by the object; 6.13 took the lock away from the walk. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define pa_list_lru_add(lru, item)	list_lru_add(lru, item)
+#define pa_list_lru_del(lru, item)	list_lru_del(lru, item)
+#else
+#define pa_list_lru_add(lru, item)	list_lru_add_obj(lru, item)
+#define pa_list_lru_del(lru, item)	list_lru_del_obj(lru, item)
+#endif
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define PA_LRU_WALK(name)						\
+	enum lru_status name(struct list_head *item, struct list_lru_one *list,	\
+			     spinlock_t *lock, void *cb_arg)
+#else
+#define PA_LRU_WALK(name)						\
+	enum lru_status name(struct list_head *item, struct list_lru_one *list,	\
+			     void *cb_arg)
+#endif
+
+/*
+ * Shrinkers are allocated from 6.7 on.  Before, registering gives the number that list_lru
+ * wants to know, so the shrinker can be called before its lists are there: @ready.
+ */
+struct pa_shrinker {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	struct shrinker shrinker;
+#else
+	struct shrinker *shrinker;
+#endif
+	bool ready;
+};
+
+#define PA_SHRINKER_FLAGS	(SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE)
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define pa_shrinker_of(s)	(&(s)->shrinker)
+#else
+#define pa_shrinker_of(s)	((s)->shrinker)
+#endif
+
+typedef unsigned long (*pa_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
+
+static inline int pa_shrinker_prepare(struct pa_shrinker *s, const char *name,
+				      pa_shrink_fn count, pa_shrink_fn scan)
+{
+	struct shrinker *shrinker;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	shrinker = &s->shrinker;
+	shrinker->flags = PA_SHRINKER_FLAGS;
+#else
+	shrinker = shrinker_alloc(PA_SHRINKER_FLAGS, "%s", name);
+	if (!shrinker)
+		return -ENOMEM;
+	s->shrinker = shrinker;
+#endif
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	/* Half of what there is for each priority, from the first on, a piece at a time. */
+	shrinker->seeks = 0;
+	shrinker->batch = 1;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	return register_shrinker(shrinker, "%s", name);
+#else
+	return 0;
+#endif
+}
+
+static inline void pa_shrinker_register(struct pa_shrinker *s)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	shrinker_register(s->shrinker);
+#endif
+}
+
+static inline void pa_shrinker_free(struct pa_shrinker *s)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	unregister_shrinker(&s->shrinker);
+#else
+	shrinker_free(s->shrinker);
+#endif
+}
+
+/* What a shrinker has freed in the reclaim that is under way: renamed in 6.4. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define pa_reclaimed_field	reclaimed_slab
+#else
+#define pa_reclaimed_field	reclaimed
+#endif
+
+static inline unsigned long pa_reclaimed(void)
+{
+	return current->reclaim_state ? current->reclaim_state->pa_reclaimed_field : 0;
+}
+
+static inline void pa_account_reclaimed(unsigned long pages)
+{
+	if (current->reclaim_state)
+		current->reclaim_state->pa_reclaimed_field += pages;
+}
 
 #endif /* PAGEARENA_COMPAT_H */

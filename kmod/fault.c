@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "backing.h"
 #include "compat.h"
+#include "reclaim.h"
 #include "trace.h"
 
 /* What a failed fault raises: SIGSEGV for what is not allocated, SIGBUS for want of memory. */
@@ -23,6 +24,8 @@ static vm_fault_t pa_fault_error(struct pa_arena *arena, pgoff_t page, int err)
 {
 	atomic64_inc(err == -ENOENT ? &arena->count.fault_denied : &arena->count.fault_failed);
 	trace_pagearena_fault(arena->id, page, false, err);
+	if (err == -ENOMEM)
+		pa_pressure(arena, PAGEARENA_PRESSURE_NOMEM);
 	return err == -ENOENT ? VM_FAULT_SIGSEGV : VM_FAULT_SIGBUS;
 }
 
@@ -39,6 +42,8 @@ static vm_fault_t pa_fault(struct vm_fault *vmf)
 	/* Do not make a chunk for what is not allocated. */
 	if (!pa_page_allocated(arena, vmf->pgoff))
 		return pa_fault_error(arena, vmf->pgoff, -ENOENT);
+	pa_limit_approach(arena);
+	pa_reclaim_high(arena);
 	c = pa_chunk_create(arena, index);
 	if (!c)
 		return pa_fault_error(arena, vmf->pgoff, -ENOMEM);

@@ -17,6 +17,7 @@
 #include "arena.h"
 #include "backing.h"
 #include "promote.h"
+#include "reclaim.h"
 
 /* A structure that the user gave. */
 struct pa_arg {
@@ -84,7 +85,7 @@ static int pa_ioctl_info(struct pa_arena *arena, struct pa_arg *arg)
 		info.span_page = arena->setup.span_page;
 		info.granule = arena->setup.granule;
 		info.growth = arena->setup.growth;
-		info.limit = arena->setup.limit;
+		info.limit = READ_ONCE(arena->limit);
 		info.setup_flags = arena->setup.flags;
 		info.fit = arena->setup.fit;
 		info.huge = arena->setup.huge;
@@ -99,7 +100,7 @@ static int pa_ioctl_setup(struct pa_arena *arena, struct pa_arg *arg)
 
 	if (err)
 		return err;
-	if (setup.flags & ~PAGEARENA_SETUP_DEBUG)
+	if (setup.flags & ~(PAGEARENA_SETUP_DEBUG | PAGEARENA_SETUP_SOFT_LIMIT))
 		return -EINVAL;
 	err = pa_copy_out(arg, &setup, sizeof(setup));
 	if (err)
@@ -220,44 +221,85 @@ static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 	return err;
 }
 
+/* The first published structure ended here. */
+#define PA_POLICY_MIN	offsetofend(struct pagearena_policy, promote_density)
+
+#define PA_POLICY_ALL	(PAGEARENA_POLICY_PROMOTE_PERCENT | PAGEARENA_POLICY_PROMOTE_DENSITY |	\
+			 PAGEARENA_POLICY_SCAVENGE_PERCENT | PAGEARENA_POLICY_RETAIN_PERCENT |	\
+			 PAGEARENA_POLICY_SCAVENGE_AGE | PAGEARENA_POLICY_LIMIT)
+
+/* Is a value that is to be set in its range, and one that is not 0? */
+static bool pa_policy_value(const struct pagearena_policy *req, u32 bit, u64 value, u64 min, u64 max)
+{
+	return req->set & bit ? value >= min && value <= max : !value;
+}
+
 static int pa_ioctl_policy(struct pa_arena *arena, struct pa_arg *arg)
 {
 	struct pagearena_policy *policy = &arena->policy, req;
-	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
+	int err = pa_copy_in(arg, &req, sizeof(req), PA_POLICY_MIN);
 
 	if (err)
 		return err;
-	if (req.set & ~(PAGEARENA_POLICY_PROMOTE_PERCENT | PAGEARENA_POLICY_PROMOTE_DENSITY))
-		return -EINVAL;
-	if (req.set & PAGEARENA_POLICY_PROMOTE_PERCENT ? req.promote_percent > 100 :
-							 req.promote_percent)
-		return -EINVAL;
-	if (req.set & PAGEARENA_POLICY_PROMOTE_DENSITY ?
-	    !req.promote_density || req.promote_density > 100 : req.promote_density)
+	if (req.set & ~PA_POLICY_ALL || req.__pad ||
+	    !pa_policy_value(&req, PAGEARENA_POLICY_PROMOTE_PERCENT, req.promote_percent, 0, 100) ||
+	    !pa_policy_value(&req, PAGEARENA_POLICY_PROMOTE_DENSITY, req.promote_density, 1, 100) ||
+	    !pa_policy_value(&req, PAGEARENA_POLICY_SCAVENGE_PERCENT, req.scavenge_percent, 0,
+			     100) ||
+	    !pa_policy_value(&req, PAGEARENA_POLICY_RETAIN_PERCENT, req.retain_percent, 0, 1000) ||
+	    !pa_policy_value(&req, PAGEARENA_POLICY_SCAVENGE_AGE, req.scavenge_age_ns, 0,
+			     S64_MAX) ||
+	    !pa_policy_value(&req, PAGEARENA_POLICY_LIMIT, req.limit, 0, U64_MAX) ||
+	    !pa_policy_value(&req, PAGEARENA_POLICY_LIMIT, req.limit_soft, 0, 1))
 		return -EINVAL;
 	err = pa_copy_out(arg, &req, sizeof(req));
 	if (err)
 		return err;
+	/* The only one that can fail is the first. */
+	if (req.set & PAGEARENA_POLICY_LIMIT) {
+		err = pa_arena_set_limit(arena, req.limit, req.limit_soft);
+		if (err)
+			return err;
+	}
 	if (req.set & PAGEARENA_POLICY_PROMOTE_PERCENT)
 		WRITE_ONCE(policy->promote_percent, req.promote_percent);
 	if (req.set & PAGEARENA_POLICY_PROMOTE_DENSITY)
 		WRITE_ONCE(policy->promote_density, req.promote_density);
+	if (req.set & PAGEARENA_POLICY_SCAVENGE_PERCENT)
+		WRITE_ONCE(policy->scavenge_percent, req.scavenge_percent);
+	if (req.set & PAGEARENA_POLICY_RETAIN_PERCENT)
+		WRITE_ONCE(policy->retain_percent, req.retain_percent);
+	if (req.set & PAGEARENA_POLICY_SCAVENGE_AGE)
+		WRITE_ONCE(policy->scavenge_age_ns, req.scavenge_age_ns);
 	pa_promote_kick(arena);
+	if (req.set)
+		pa_background_kick(arena);
 	req.promote_percent = READ_ONCE(policy->promote_percent);
 	req.promote_density = READ_ONCE(policy->promote_density);
+	req.scavenge_percent = READ_ONCE(policy->scavenge_percent);
+	req.retain_percent = READ_ONCE(policy->retain_percent);
+	req.scavenge_age_ns = READ_ONCE(policy->scavenge_age_ns);
+	req.limit = READ_ONCE(arena->limit);
+	req.limit_soft = READ_ONCE(arena->limit_soft);
 	return pa_copy_out(arg, &req, sizeof(req));
 }
+
+/* The first published structure ended here. */
+#define PA_STATS_MIN	offsetofend(struct pagearena_stats, nr_refused)
 
 static int pa_ioctl_stats(struct pa_arena *arena, struct pa_arg *arg)
 {
 	struct pagearena_stats stats;
-	int err = pa_copy_in(arg, &stats, sizeof(stats), sizeof(stats));
+	int err = pa_copy_in(arg, &stats, sizeof(stats), PA_STATS_MIN);
 
 	if (err)
 		return err;
 	if (stats.flags)
 		return -EINVAL;
 	pa_arena_stats(arena, &stats);
+	/* Told is told: where there is no room to tell it, it stays. */
+	if (arg->size >= offsetofend(struct pagearena_stats, pressure_flags))
+		stats.pressure_flags = pa_pressure_seen(arena);
 	return pa_copy_out(arg, &stats, sizeof(stats));
 }
 

@@ -7,9 +7,11 @@
 #include <linux/module.h>
 
 #include "arena.h"
+#include "background.h"
 #include "backing.h"
 #include "compat.h"
 #include "promote.h"
+#include "reclaim.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -40,6 +42,8 @@ static const struct file_operations pa_fops = {
 	.unlocked_ioctl = pa_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = pa_mmap,
+	.poll = pa_poll,
+	.show_fdinfo = pa_show_fdinfo,
 	.get_unmapped_area = pa_get_unmapped_area,
 	.fsync = noop_fsync,
 	.llseek = noop_llseek,
@@ -66,6 +70,12 @@ static int __init pa_init(void)
 	err = pa_promote_init();
 	if (err)
 		goto exit_backing;
+	err = pa_background_init();
+	if (err)
+		goto exit_promote;
+	err = pa_reclaim_init();
+	if (err)
+		goto exit_background;
 	pa_debugfs_init();
 	err = misc_register(&pa_device);
 	if (err)
@@ -74,6 +84,10 @@ static int __init pa_init(void)
 
 exit_debugfs:
 	pa_debugfs_exit();
+	pa_reclaim_exit();
+exit_background:
+	pa_background_exit();
+exit_promote:
 	pa_promote_exit();
 exit_backing:
 	pa_backing_exit();
@@ -86,6 +100,8 @@ static void __exit pa_exit(void)
 {
 	misc_deregister(&pa_device);
 	pa_debugfs_exit();
+	pa_reclaim_exit();
+	pa_background_exit();
 	pa_promote_exit();
 	pa_backing_exit();
 	pa_arena_exit();

@@ -26,6 +26,7 @@
 #include "arena.h"
 #include "backing.h"
 #include "promote.h"
+#include "reclaim.h"
 #include "trace.h"
 
 static unsigned int promote_percent = 1;
@@ -208,6 +209,7 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 		return ret;
 	}
 	pa_chunk_torn(arena, c);
+	pa_item_move(arena, c, folio_nid(huge));
 	pa_small_free(small);
 	return PAGEARENA_PROMOTE_DONE;
 }
@@ -261,14 +263,14 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
 	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
 	DECLARE_BITMAP(now, PA_CHUNK_PAGES);
 	struct folio *huge = c->huge, **small;
-	struct mem_cgroup *old;
+	struct pa_charge charge;
 	unsigned int i, n = 0;
 	int err = 0;
 
 	lockdep_assert_held(&c->lock);
-	old = set_active_memcg(arena->memcg);
+	pa_charge_begin(arena, &charge);
 	small = kcalloc(PA_CHUNK_PAGES, sizeof(*small), GFP_KERNEL_ACCOUNT);
-	set_active_memcg(old);
+	pa_charge_end(&charge);
 	if (!small) {
 		err = -ENOMEM;
 		goto out;
@@ -284,7 +286,7 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
 	pa_chunk_live(arena, c->index, live, NULL);
 	spin_unlock(&arena->lock);
 	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
-		small[i] = pa_folio_alloc(arena, PA_GFP_SMALL, 0);
+		small[i] = pa_folio_alloc(arena, PA_GFP_DEMOTE, 0);
 		if (!small[i]) {
 			err = -ENOMEM;
 			goto out;

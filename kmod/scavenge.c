@@ -14,7 +14,17 @@
 
 #include "arena.h"
 #include "backing.h"
+#include "reclaim.h"
 #include "trace.h"
+
+/* Whose memory is it that went? */
+static void pa_count_freed(struct pa_arena *arena, u64 bytes)
+{
+	if (arena->cause == PA_CAUSE_LIMIT)
+		atomic64_add(bytes, &arena->count.bytes_limited);
+	else if (arena->cause == PA_CAUSE_BACKGROUND)
+		atomic64_add(bytes, &arena->count.bytes_background);
+}
 
 /* unused(): called under the heap lock and scavenge_lock, with the range in transit. */
 static int pa_op_unused(void *ctx, u64 offset, u64 len)
@@ -27,10 +37,16 @@ static int pa_op_unused(void *ctx, u64 offset, u64 len)
 
 	lockdep_assert_held(&arena->scavenge_lock);
 	spin_unlock(&arena->lock);
-	err = pa_backing_release(arena, offset, len, &freed);
+	if (arena->cause == PA_CAUSE_RECLAIM) {
+		err = pa_chunk_take(arena, arena->reclaim_chunk, offset, len, &freed);
+	} else {
+		err = pa_backing_release(arena, offset, len, arena->cause == PA_CAUSE_BACKGROUND,
+					 &freed);
+		pa_fill_spares(arena);
+		cond_resched();
+	}
 	arena->scavenged += freed;
-	pa_fill_spares(arena);
-	cond_resched();
+	pa_count_freed(arena, freed << PAGE_SHIFT);
 	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
 	spin_lock(&arena->lock);
 	return err;
@@ -49,7 +65,7 @@ static int pa_op_fault(void *ctx, u64 offset, u64 len)
 	int err;
 
 	spin_unlock(&arena->lock);
-	err = pa_backing_release(arena, offset, len, &freed);
+	err = pa_backing_release(arena, offset, len, false, &freed);
 	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
 	spin_lock(&arena->lock);
 	return err;
@@ -130,18 +146,24 @@ static bool pa_stop_fatal(void *ctx)
 	return arena->pass_done || fatal_signal_pending(current);
 }
 
-/* One of the first two passes over all spans. */
-static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes, u64 min_age,
-			    bool (*stop)(void *ctx))
+static bool pa_stop_background(void *ctx)
+{
+	return pa_background_pause(ctx);
+}
+
+/* One of the first two passes over all spans: by age, or the largest first. */
+static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes, bool by_age,
+			    u64 min_age, bool (*stop)(void *ctx))
 {
 	u64 released;
 
 	pa_fill_spares(arena);
 	spin_lock(&arena->lock);
 	arena->pass = pass;
-	arena->pass_by_size = !min_age;
+	arena->pass_by_size = !by_age;
 	arena->pass_done = false;
-	if (min_age)
+	arena->background.hold = 0;
+	if (by_age)
 		released = span_heap_scavenge_age(&arena->heap, ktime_get_ns(), min_age, bytes,
 						  stop);
 	else
@@ -151,14 +173,13 @@ static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes
 }
 
 /* All free spans of one chunk, though it breaks the huge folio. */
-static u64 pa_scavenge_chunk(struct pa_arena *arena, unsigned long index, u64 min_age)
+static u64 pa_scavenge_spans(struct pa_arena *arena, unsigned long index, u64 min_age)
 {
 	struct span_heap *heap = &arena->heap;
 	u8 shift = PA_CHUNK_SHIFT - heap->cfg.page_shift;
 	u64 page = (u64)index << shift, end = (u64)(index + 1) << shift;
 	u64 released = 0, now = ktime_get_ns();
 
-	pa_fill_spares(arena);
 	spin_lock(&arena->lock);
 	arena->pass = PA_PASS_CHUNK;
 	arena->pass_done = false;
@@ -234,7 +255,8 @@ static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, boo
 		spin_unlock(&arena->lock);
 		if (over)
 			break;
-		released += pa_scavenge_chunk(arena, sparse[i].index, min_age);
+		pa_fill_spares(arena);
+		released += pa_scavenge_spans(arena, sparse[i].index, min_age);
 	}
 	kvfree(sparse);
 	return released;
@@ -255,9 +277,10 @@ int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 	if (mutex_lock_interruptible(&arena->scavenge_lock))
 		return -EINTR;
 	arena->scavenged = 0;
-	done = pa_scavenge_pass(arena, PA_PASS_WHOLE, req->bytes, age, pa_stop_any);
+	arena->cause = PA_CAUSE_CALL;
+	done = pa_scavenge_pass(arena, PA_PASS_WHOLE, req->bytes, age, age, pa_stop_any);
 	if (done < req->bytes)
-		done += pa_scavenge_pass(arena, PA_PASS_SPARE, req->bytes - done, age,
+		done += pa_scavenge_pass(arena, PA_PASS_SPARE, req->bytes - done, age, age,
 					 pa_stop_any);
 	if (done < req->bytes && req->flags & PAGEARENA_SCAVENGE_BREAK)
 		done += pa_scavenge_break(arena, req->bytes - done, age,
@@ -271,13 +294,14 @@ int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 /* Bytes by which an arena is over its limit. */
 static u64 pa_excess(struct pa_arena *arena)
 {
-	u64 used;
+	u64 used, limit;
 
 	spin_lock(&arena->lock);
+	limit = arena->limit_soft ? 0 : arena->limit;
 	used = arena->heap.stats.heap_inuse +
 	       ((pa_nr_backed(arena) - arena->nr_inuse) << PAGE_SHIFT);
 	spin_unlock(&arena->lock);
-	return used > arena->setup.limit ? used - arena->setup.limit : 0;
+	return limit && used > limit ? used - limit : 0;
 }
 
 /**
@@ -292,12 +316,15 @@ int pa_limit_enforce(struct pa_arena *arena)
 	u64 excess, released;
 	int err = 0;
 
+	pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
 	mutex_lock(&arena->scavenge_lock);
+	arena->cause = PA_CAUSE_LIMIT;
 	while ((excess = pa_excess(arena))) {
 		/* What is released need not have been backed, so this may take some rounds. */
-		released = pa_scavenge_pass(arena, PA_PASS_WHOLE, excess, 0, pa_stop_fatal);
+		released = pa_scavenge_pass(arena, PA_PASS_WHOLE, excess, false, 0,
+					    pa_stop_fatal);
 		if (!released)
-			released = pa_scavenge_pass(arena, PA_PASS_SPARE, excess, 0,
+			released = pa_scavenge_pass(arena, PA_PASS_SPARE, excess, false, 0,
 						    pa_stop_fatal);
 		if (!released)
 			released = pa_scavenge_break(arena, excess, 0, true, pa_stop_fatal);
@@ -308,4 +335,109 @@ int pa_limit_enforce(struct pa_arena *arena)
 	}
 	mutex_unlock(&arena->scavenge_lock);
 	return err;
+}
+
+/* What a soft limit asks for at a time, so that not every page has to ask. */
+#define PA_APPROACH_BYTES	(256ULL << 10)
+
+/**
+ * pa_limit_approach() - before more memory is backed: keep to a soft limit
+ * @arena: an arena that is set up
+ *
+ * Where nothing can be released the arena goes on past its limit.
+ *
+ * Context: may sleep; no lock of the arena; mmap_lock or a VMA lock may be held.
+ */
+void pa_limit_approach(struct pa_arena *arena)
+{
+	u64 limit, excess = 0, bytes, released;
+
+	limit = READ_ONCE(arena->limit);
+	if (likely(!limit) || !READ_ONCE(arena->limit_soft))
+		return;
+	spin_lock(&arena->lock);
+	bytes = (pa_nr_backed(arena) + 1) << PAGE_SHIFT;
+	if (bytes > limit && arena->nr_reclaimable)
+		excess = bytes - limit;
+	spin_unlock(&arena->lock);
+	if (bytes > limit)
+		pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
+	if (!excess || mutex_lock_killable(&arena->scavenge_lock))
+		return;
+	arena->cause = PA_CAUSE_LIMIT;
+	excess = max(excess, PA_APPROACH_BYTES) >> PAGE_SHIFT;
+	arena->scavenged = 0;
+	while (arena->scavenged < excess) {
+		bytes = (excess - arena->scavenged) << PAGE_SHIFT;
+		released = pa_scavenge_pass(arena, PA_PASS_WHOLE, bytes, true, 0, pa_stop_fatal);
+		if (!released)
+			released = pa_scavenge_pass(arena, PA_PASS_SPARE, bytes, true, 0,
+						    pa_stop_fatal);
+		if (!released)
+			break;
+	}
+	mutex_unlock(&arena->scavenge_lock);
+}
+
+/**
+ * pa_scavenge_batch() - release the oldest free memory, in the background
+ * @arena: an arena that is set up
+ * @bytes: stop when so much has been released
+ * @age: only what has been free for longer, in ns
+ *
+ * Context: scavenge_lock; may sleep.
+ * Return: bytes of memory that went back.
+ */
+u64 pa_scavenge_batch(struct pa_arena *arena, u64 bytes, u64 age)
+{
+	u64 done;
+
+	lockdep_assert_held(&arena->scavenge_lock);
+	arena->cause = PA_CAUSE_BACKGROUND;
+	arena->scavenged = 0;
+	done = pa_scavenge_pass(arena, PA_PASS_WHOLE, bytes, true, age, pa_stop_background);
+	if (done < bytes)
+		pa_scavenge_pass(arena, PA_PASS_SPARE, bytes - done, true, age,
+				 pa_stop_background);
+	return arena->scavenged << PAGE_SHIFT;
+}
+
+/**
+ * pa_scavenge_sparse() - break huge chunks of which most is free, in the background
+ * @arena: an arena that is set up
+ * @bytes: stop when so much has been released
+ *
+ * Context: scavenge_lock; may sleep.
+ * Return: bytes of memory that went back.
+ */
+u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes)
+{
+	lockdep_assert_held(&arena->scavenge_lock);
+	arena->cause = PA_CAUSE_BACKGROUND;
+	arena->scavenged = 0;
+	pa_scavenge_break(arena, bytes, 0, false, pa_stop_background);
+	return arena->scavenged << PAGE_SHIFT;
+}
+
+/**
+ * pa_scavenge_locked() - release what can be released of a chunk without waiting
+ * @arena: an arena that is set up
+ * @c: one of its chunks
+ *
+ * Context: scavenge_lock and the chunk's lock; may be in reclaim.
+ * Return: number of pages that went back.
+ */
+unsigned long pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c)
+{
+	lockdep_assert_held(&arena->scavenge_lock);
+	lockdep_assert_held(&c->lock);
+	/* Without spares only whole spans can go. */
+	if (READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
+		pa_add_spares(arena, GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN);
+	arena->cause = PA_CAUSE_RECLAIM;
+	arena->reclaim_chunk = c;
+	arena->scavenged = 0;
+	pa_scavenge_spans(arena, c->index, 0);
+	arena->reclaim_chunk = NULL;
+	return arena->scavenged;
 }

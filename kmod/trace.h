@@ -48,6 +48,56 @@ TRACE_EVENT(pagearena_free,
 		  __entry->length)
 );
 
+TRACE_EVENT(pagearena_reclaim,
+	TP_PROTO(u64 arena, unsigned long chunk, u64 backed),
+	TP_ARGS(arena, chunk, backed),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(unsigned long, chunk)
+		__field(u64, backed)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->chunk = chunk;
+		__entry->backed = backed;
+	),
+	TP_printk("arena=%llu chunk=%lu backed=%llu", __entry->arena, __entry->chunk,
+		  __entry->backed)
+);
+
+TRACE_EVENT(pagearena_background,
+	TP_PROTO(u64 arena, u64 backed, u64 spent, unsigned int slow),
+	TP_ARGS(arena, backed, spent, slow),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(u64, backed)
+		__field(u64, spent)
+		__field(unsigned int, slow)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->backed = backed;
+		__entry->spent = spent;
+		__entry->slow = slow;
+	),
+	TP_printk("arena=%llu backed=%llu spent=%llu slow=%u", __entry->arena, __entry->backed,
+		  __entry->spent, __entry->slow)
+);
+
+TRACE_EVENT(pagearena_pressure,
+	TP_PROTO(u64 arena, unsigned int what),
+	TP_ARGS(arena, what),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(unsigned int, what)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->what = what;
+	),
+	TP_printk("arena=%llu what=%#x", __entry->arena, __entry->what)
+);
+
 TRACE_EVENT(pagearena_scavenge,
 	TP_PROTO(u64 arena, u64 offset, u64 length, u64 backed, int err),
 	TP_ARGS(arena, offset, length, backed, err),

@@ -50,6 +50,19 @@ static struct {
 
 enum { INFO, SETUP, ALLOC, FREE, SCAVENGE, PROMOTE, STATS, SPANS, QUERY, POLICY };
 
+/* The size that was published first. */
+static __u32 first_size(unsigned int nr)
+{
+	switch (nr) {
+	case STATS:
+		return offsetof(struct pagearena_stats, reclaimable);
+	case POLICY:
+		return offsetof(struct pagearena_policy, scavenge_percent);
+	default:
+		return calls[nr].size;
+	}
+}
+
 /* @first, a free span, @last, and the free rest; 16 of 64 MiB grown. */
 struct fixture {
 	struct arena arena;
@@ -238,12 +251,13 @@ static void test_sizes(void)
 	snap = pa_snapshot(f.arena.fd);
 	for (i = 0; i < ARRAY_SIZE(calls); i++) {
 		const __u32 size = calls[i].size;
+		const __u32 min = first_size(i);
 		struct bad bad[] = {
 			{ i, EINVAL, "size 0", {} },
 			{ i, EINVAL, "size 4", { .size = 4 } },
 			{ i, EINVAL, "size 8", { .size = 8 } },
-			{ i, EINVAL, "a size one short", { .size = size - 1 } },
-			{ i, EINVAL, "a size one field short", { .size = size - 8 } },
+			{ i, EINVAL, "a size one short", { .size = min - 1 } },
+			{ i, EINVAL, "a size one field short", { .size = min - 8 } },
 			{ i, E2BIG, "size ~0", { .size = ~0U } },
 		};
 		const __u32 tails[] = { 1, 8, 200, page - size };
@@ -387,7 +401,8 @@ static void test_errors(void)
 
 		{ STATS, EINVAL, "unknown flag", { .stats.flags = 1 } },
 
-		{ POLICY, EINVAL, "unknown field", { .policy.set = 4 } },
+		{ POLICY, EINVAL, "unknown field", { .policy.set = 64 } },
+		{ POLICY, EINVAL, "padding", { .policy.__pad = 1 } },
 		{ POLICY, EINVAL, "percent not 0", { .policy.promote_percent = 1 } },
 		{ POLICY, EINVAL, "density not 0", { .policy.promote_density = 1 } },
 		{ POLICY, EINVAL, "101 %", { .policy = { .set = 1, .promote_percent = 101 } } },
@@ -431,7 +446,7 @@ static void test_setup(void)
 {
 	const struct bad table[] = {
 #define BAD(err_, what_, ...) { SETUP, err_, what_, { .setup = { __VA_ARGS__ } } }
-		BAD(EINVAL, "unknown flag", .flags = 2, .arena_bytes = MiB),
+		BAD(EINVAL, "unknown flag", .flags = 4, .arena_bytes = MiB),
 		BAD(EINVAL, "arena 0", .arena_bytes = 0),
 		BAD(EINVAL, "arena of one byte", .arena_bytes = 1),
 		BAD(EINVAL, "arena no multiple of the span page", .arena_bytes = MiB + 4096),

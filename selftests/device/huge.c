@@ -1255,7 +1255,7 @@ static void test_policy(void)
 	struct arena a;
 	/* clang-format off */
 	static const struct pagearena_policy bad[] = {
-		{ .set = 4 },
+		{ .set = 1U << 31 },
 		{ .set = SET_PERCENT, .promote_percent = 101 },
 		{ .set = SET_DENSITY, .promote_density = 0 },
 		{ .set = SET_DENSITY, .promote_density = 101 },

@@ -82,13 +82,18 @@ AT(promote, min_density, 36);
 AT(promote, deadline_ns, 40);
 AT(promote, counts, 48);
 
-SIZE(policy, 16);
+SIZE(policy, 48);
 AT(policy, size, 0);
 AT(policy, set, 4);
 AT(policy, promote_percent, 8);
 AT(policy, promote_density, 12);
+AT(policy, scavenge_percent, 16);
+AT(policy, retain_percent, 20);
+AT(policy, scavenge_age_ns, 24);
+AT(policy, limit, 32);
+AT(policy, limit_soft, 40);
 
-SIZE(stats, 400);
+SIZE(stats, 488);
 AT(stats, size, 0);
 AT(stats, flags, 4);
 AT(stats, heap_sys, 8);
@@ -125,6 +130,17 @@ AT(stats, bytes_copied, 248);
 AT(stats, bytes_zeroed, 256);
 AT(stats, nr_mid_alloc, 264);
 AT(stats, nr_refused, 272);
+AT(stats, reclaimable, 400);
+AT(stats, pressure_seq, 408);
+AT(stats, pressure_flags, 416);
+AT(stats, bytes_background, 424);
+AT(stats, bytes_reclaimed, 432);
+AT(stats, bytes_limited, 440);
+AT(stats, bytes_refault, 448);
+AT(stats, background_ns, 456);
+AT(stats, nr_background, 464);
+AT(stats, background_slow, 472);
+AT(stats, background_hold_max, 480);
 
 SIZE(span, 48);
 AT(span, offset, 0);

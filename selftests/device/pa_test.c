@@ -13,10 +13,20 @@
 /* What pa_ops() takes on a kernel without debugging, in an emulator. */
 #define CALIBRATE_NS	40000000ULL
 
+/* A file that is to be set back, a file mode likewise, or a cgroup that is to go. */
+struct undo {
+	enum { UNDO_TEXT, UNDO_MODE, UNDO_CGROUP } what;
+	unsigned int mode;
+	char path[160];
+	char text[128];
+};
+
 /* What subtests leave to the program and to each other. */
 static struct {
 	char skip_reason[256];
 	__u64 ops_factor;
+	unsigned int nr_undo;
+	struct undo undo[64];
 } *shared;
 
 static unsigned int soft_failures;
@@ -73,6 +83,7 @@ void pa_skip(const char *fmt, ...)
 }
 
 static void segv_install(void);
+static void undo_all(void);
 
 /* Runs a subtest; returns its exit status, or KSFT_FAIL. */
 static int run_one(const struct pa_test *test)
@@ -109,7 +120,8 @@ static int run_one(const struct pa_test *test)
 	kill(-pid, SIGKILL);
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid)
-		return KSFT_FAIL;
+		status = KSFT_FAIL << 8;
+	undo_all();
 	if (WIFSIGNALED(status)) {
 		pa_say("killed by signal %d", WTERMSIG(status));
 		return KSFT_FAIL;
@@ -301,7 +313,17 @@ int pa_query_fd(int fd, __u64 offset, struct pagearena_span *out)
 	return ret;
 }
 
-/* Background promotion changes figures between two calls, so most tests do without. */
+/* Background work changes figures between two calls, so most tests do without. */
+static int quiet_fd(int fd)
+{
+	struct pagearena_policy req = {
+		.set = PAGEARENA_POLICY_PROMOTE_PERCENT | PAGEARENA_POLICY_SCAVENGE_PERCENT,
+	};
+
+	return pa_policy_fd(fd, &req);
+}
+
+/* Switches background promotion. */
 int pa_background_fd(int fd, __u32 percent)
 {
 	struct pagearena_policy req = {
@@ -336,7 +358,7 @@ void pa_open(struct arena *a, struct pagearena_setup setup)
 	a->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	CHECK(a->fd >= 0);
 	CHECK(!pa_setup_fd(a->fd, setup));
-	CHECK(!pa_background_fd(a->fd, 0));
+	CHECK(!quiet_fd(a->fd));
 	info = pa_info(a->fd);
 	a->bytes = info.arena_bytes;
 	a->id = info.arena_id;
@@ -566,6 +588,9 @@ struct snapshot pa_snapshot(int fd)
 	struct snapshot snap = { .stats = pa_stats(fd) };
 	__u32 i;
 
+	/* That a call was refused for want of memory is told. */
+	snap.stats.pressure_seq = 0;
+	snap.stats.pressure_flags = 0;
 	snap.nr = pa_spans(fd, &snap.spans);
 	for (i = 0; i < snap.nr; i++)
 		snap.spans[i].age_ns = 0;
@@ -811,4 +836,293 @@ __u64 pa_cgroup_charge(void)
 __u64 pa_cgroup_slack(void)
 {
 	return (__u64)sysconf(_SC_NPROCESSORS_ONLN) * 64 * (__u64)getpagesize() + 256 * KiB;
+}
+
+/* Policy */
+
+/* The call, unchecked. */
+int pa_policy_fd(int fd, struct pagearena_policy *req)
+{
+	req->size = sizeof(*req);
+	return ioctl(fd, PAGEARENA_IOC_POLICY, req);
+}
+
+struct pagearena_policy pa_policy(int fd)
+{
+	struct pagearena_policy req = {};
+
+	CHECK(!pa_policy_fd(fd, &req));
+	return req;
+}
+
+/* Switches background scavenging, which pa_open() switched off. */
+void pa_scavenging(struct arena *a, __u32 percent, __u32 retain_percent, __u64 age_ns)
+{
+	struct pagearena_policy req = {
+		.set = PAGEARENA_POLICY_SCAVENGE_PERCENT | PAGEARENA_POLICY_RETAIN_PERCENT |
+		       PAGEARENA_POLICY_SCAVENGE_AGE,
+		.scavenge_percent = percent,
+		.retain_percent = retain_percent,
+		.scavenge_age_ns = age_ns,
+	};
+
+	CHECK(!pa_policy_fd(a->fd, &req));
+}
+
+/* Waits until @done says so, at most @ms.  Returns whether it did. */
+bool pa_wait_until(bool (*done)(void *arg), void *arg, __u64 ms)
+{
+	__u64 end = pa_now() + ms * 1000000;
+
+	while (!done(arg)) {
+		if (pa_now() > end)
+			return done(arg);
+		usleep(10000);
+	}
+	return true;
+}
+
+/* A "pagearena-KEY:" line of the descriptor's fdinfo. */
+__u64 pa_fdinfo(int fd, const char *key)
+{
+	char path[64], want[64], line[256], *end;
+	__u64 value = 0;
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(want, sizeof(want), "pagearena-%s:\t", key);
+	f = fopen(path, "re");
+	if (!f)
+		pa_fail("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, want, strlen(want)))
+			continue;
+		if (found)
+			pa_fail("fdinfo has two lines of %s", key);
+		found = true;
+		value = strtoull(line + strlen(want), &end, 10);
+		if (end == line + strlen(want) || *end != '\n')
+			pa_fail("fdinfo: not a number: %s", line);
+	}
+	fclose(f);
+	if (!found)
+		pa_fail("fdinfo has no line of %s", key);
+	return value;
+}
+
+/* fdinfo and STATS tell the same; for an arena that nobody uses meanwhile. */
+void pa_fdinfo_check(int fd)
+{
+	struct pagearena_stats st = pa_stats(fd);
+	struct pagearena_info info = pa_info(fd);
+	const struct {
+		const char *key;
+		__u64 value;
+	} lines[] = {
+		{ "id", info.arena_id },
+		{ "size", info.arena_bytes },
+		{ "limit", pa_policy(fd).limit },
+		{ "heap-sys", st.heap_sys },
+		{ "heap-inuse", st.heap_inuse },
+		{ "heap-idle", st.heap_idle },
+		{ "heap-released", st.heap_released },
+		{ "backed", st.backed },
+		{ "backed-inuse", st.backed_inuse },
+		{ "backed-free", st.backed_free },
+		{ "reclaimable", st.reclaimable },
+		{ "huge", st.huge_bytes },
+		{ "huge-inuse", st.huge_inuse },
+		{ "small", st.small_bytes },
+		{ "pressure-seq", st.pressure_seq },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(lines); i++) {
+		__u64 value = pa_fdinfo(fd, lines[i].key);
+
+		if (value != lines[i].value)
+			pa_fail("%s: %llu in fdinfo, %llu by the calls", lines[i].key,
+				(unsigned long long)value, (unsigned long long)lines[i].value);
+	}
+}
+
+/* Files of the kernel */
+
+bool pa_read_text(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	buf[n < 0 ? 0 : n] = 0;
+	return n >= 0;
+}
+
+bool pa_write_text(const char *path, const char *text)
+{
+	return write_file(path, text);
+}
+
+__u64 pa_read_u64(const char *path)
+{
+	char text[64];
+
+	if (!pa_read_text(path, text, sizeof(text)))
+		pa_fail("%s: %s", path, strerror(errno));
+	return strtoull(text, NULL, 10);
+}
+
+static struct undo *undo_note(int what, const char *path)
+{
+	struct undo *u;
+
+	CHECK_OP(shared->nr_undo, <, ARRAY_SIZE(shared->undo));
+	u = &shared->undo[shared->nr_undo];
+	CHECK_OP(strlen(path), <, sizeof(u->path));
+	strcpy(u->path, path);
+	u->what = what;
+	return u;
+}
+
+static void undo_all(void)
+{
+	char path[192];
+	int i;
+
+	while (shared->nr_undo) {
+		struct undo *u = &shared->undo[--shared->nr_undo];
+
+		switch (u->what) {
+		case UNDO_TEXT:
+			if (!write_file(u->path, u->text))
+				pa_say("%s cannot be set back", u->path);
+			break;
+		case UNDO_MODE:
+			if (chmod(u->path, u->mode))
+				pa_say("%s: %s", u->path, strerror(errno));
+			break;
+		case UNDO_CGROUP:
+			snprintf(path, sizeof(path), "%s/cgroup.kill", u->path);
+			if (!access(path, F_OK))
+				write_file(path, "1");
+			/* Those that were killed take a moment to go. */
+			for (i = 0; i < 200 && rmdir(u->path) && errno == EBUSY; i++)
+				usleep(10000);
+			break;
+		}
+	}
+}
+
+/* Writes to a file of the kernel, for the rest of the subtest, or skips it. */
+void pa_set(const char *path, const char *text)
+{
+	struct undo *u = undo_note(UNDO_TEXT, path);
+
+	if (!pa_read_text(path, u->text, sizeof(u->text)))
+		SKIP("no %s", path);
+	u->text[strcspn(u->text, "\n")] = 0;
+	if (!write_file(path, text))
+		SKIP("cannot write to %s", path);
+	shared->nr_undo++;
+}
+
+void pa_set_u64(const char *path, __u64 value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	pa_set(path, text);
+}
+
+void pa_set_mode(const char *path, unsigned int mode)
+{
+	struct undo *u = undo_note(UNDO_MODE, path);
+	struct stat st;
+
+	CHECK(!stat(path, &st));
+	u->mode = st.st_mode & 07777;
+	CHECK(!chmod(path, mode));
+	shared->nr_undo++;
+}
+
+/* Cgroups */
+
+/*
+ * A memory cgroup, below @parent or the root.  One that is no leaf has no processes, but
+ * controls the memory of those below it.
+ */
+struct cgroup pa_cgroup_make(const struct cgroup *parent, bool leaf)
+{
+	static unsigned int nr;
+	struct cgroup cg;
+	char path[192];
+
+	if (access(CGROUP "/cgroup.subtree_control", F_OK))
+		SKIP("cgroup2 is not mounted at " CGROUP);
+	write_file(CGROUP "/cgroup.subtree_control", "+memory");
+	CHECK_OP(snprintf(cg.path, sizeof(cg.path), "%s/pagearena-%d-%u",
+			  parent ? parent->path : CGROUP, getpid(), nr++), <, sizeof(cg.path));
+	if (mkdir(cg.path, 0755))
+		SKIP("cannot make a cgroup: %s", strerror(errno));
+	undo_note(UNDO_CGROUP, cg.path);
+	shared->nr_undo++;
+	snprintf(path, sizeof(path), "%s/memory.current", cg.path);
+	if (access(path, F_OK))
+		SKIP("no memory controller in cgroup2");
+	if (!leaf) {
+		snprintf(path, sizeof(path), "%s/cgroup.subtree_control", cg.path);
+		CHECK(write_file(path, "+memory"));
+	}
+	return cg;
+}
+
+void pa_cgroup_join(const struct cgroup *cg)
+{
+	char path[192];
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cg->path);
+	CHECK(write_file(path, "0"));
+}
+
+/* Back to the root. */
+void pa_cgroup_quit(void)
+{
+	CHECK(write_file(CGROUP "/cgroup.procs", "0"));
+}
+
+void pa_cgroup_set(const struct cgroup *cg, const char *file, __u64 value)
+{
+	char path[192], text[32];
+
+	snprintf(path, sizeof(path), "%s/%s", cg->path, file);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	CHECK(write_file(path, value == ALL ? "max" : text));
+}
+
+__u64 pa_cgroup_get(const struct cgroup *cg, const char *file)
+{
+	char path[192];
+
+	snprintf(path, sizeof(path), "%s/%s", cg->path, file);
+	return pa_read_u64(path);
+}
+
+/* The value of a "key value" line; 0 where there is none. */
+__u64 pa_cgroup_key(const struct cgroup *cg, const char *file, const char *key)
+{
+	unsigned long long value = 0;
+	size_t len = strlen(key);
+	char path[192], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", cg->path, file);
+	f = fopen(path, "re");
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, len) && line[len] == ' ')
+			value = strtoull(line + len, NULL, 10);
+	fclose(f);
+	return value;
 }

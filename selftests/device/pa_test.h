@@ -179,4 +179,36 @@ __u64 pa_ops(__u64 ops);
 /* A child that ended well. */
 void pa_wait_ok(pid_t pid);
 
+/* Policy: background scavenging, and what fdinfo tells. */
+int pa_policy_fd(int fd, struct pagearena_policy *req);
+struct pagearena_policy pa_policy(int fd);
+void pa_scavenging(struct arena *a, __u32 percent, __u32 retain_percent, __u64 age_ns);
+__u64 pa_fdinfo(int fd, const char *key);
+void pa_fdinfo_check(int fd);
+bool pa_wait_until(bool (*done)(void *arg), void *arg, __u64 ms);
+
+/*
+ * Files of the kernel.  What pa_set() changed is set back when the subtest is over, however
+ * it ended; so are cgroups removed that pa_cgroup_make() made.
+ */
+#define PARAMETERS	"/sys/module/pagearena/parameters/"
+
+bool pa_read_text(const char *path, char *buf, size_t size);
+bool pa_write_text(const char *path, const char *text);
+__u64 pa_read_u64(const char *path);
+void pa_set(const char *path, const char *text);
+void pa_set_u64(const char *path, __u64 value);
+void pa_set_mode(const char *path, unsigned int mode);
+
+struct cgroup {
+	char path[128];
+};
+
+struct cgroup pa_cgroup_make(const struct cgroup *parent, bool leaf);
+void pa_cgroup_join(const struct cgroup *cg);
+void pa_cgroup_quit(void);
+void pa_cgroup_set(const struct cgroup *cg, const char *file, __u64 value);
+__u64 pa_cgroup_get(const struct cgroup *cg, const char *file);
+__u64 pa_cgroup_key(const struct cgroup *cg, const char *file, const char *key);
+
 #endif /* PA_TEST_H */

@@ -164,9 +164,28 @@ struct pagearena_info {
  * &struct pagearena_setup.flags.  DEBUG: a freed span is taken out of reach at
  * once, so that a use after free is a SIGSEGV at the guilty instruction (but for an MMU
  * page that another allocated span touches, too).  No chunk of such an arena is huge:
- * PROMOTE answers SPARSE.
+ * PROMOTE answers SPARSE.  SOFT_LIMIT: @limit is a goal, see "Limits".
  */
-#define PAGEARENA_SETUP_DEBUG	(1U << 0)
+#define PAGEARENA_SETUP_DEBUG		(1U << 0)
+#define PAGEARENA_SETUP_SOFT_LIMIT	(1U << 1)
+
+/**
+ * DOC: Limits
+ *
+ * An arena's limit is on the memory that it holds, in bytes.
+ *
+ * A hard limit (the default) holds always.  ALLOC counts what it hands out as if it were
+ * touched, releases free memory when that is what it takes, and fails with ENOMEM past the
+ * limit.  So a span that was granted can be touched, as far as the limit goes.
+ *
+ * A soft limit (%PAGEARENA_SETUP_SOFT_LIMIT) is a goal.  Before memory is backed that would
+ * pass it, free memory is released, by whoever asked; huge folios are not broken for it.  If
+ * nothing free is left, the arena grows past it.
+ *
+ * Where the module's parameter user_bytes_max bounds what the arenas of one user without
+ * CAP_SYS_RESOURCE may hold together, each of their arenas has a hard limit, and these are
+ * reserved from that: an arena set up without one gets what is left, up to its size.
+ */
 
 /**
  * struct pagearena_setup - PAGEARENA_IOC_SETUP: size and geometry, once per arena
@@ -181,14 +200,14 @@ struct pagearena_info {
  * @growth: in: bytes by which the heap grows, up to @arena_bytes and a multiple of the larger
  *	of @span_page and @granule; 0: 64 MiB or the arena, if that is less.  out: the value
  *	in force
- * @limit: in: most bytes that may be backed at a time, 0: no limit.  It holds
- *	always: ALLOC counts what it hands out as if it were touched, releases free
- *	memory when that is what it takes, and fails with ENOMEM past the limit
+ * @limit: in: most bytes that may be backed at a time, see "Limits"; 0: no limit.
+ *	out: the value in force
  * @fit: in: PAGEARENA_FIT_*.  out: the value in force
  * @huge: in: PAGEARENA_HUGE_*
  *
  * Errors: EEXIST (set up already), EINVAL, EOPNOTSUPP (unknown @fit or @huge),
- * ENOMEM.
+ * ENOMEM, EDQUOT (the user's arenas hold all that user_bytes_max allows, or @limit is more
+ * than is left of it, or is soft).
  */
 struct pagearena_setup {
 	__u32 size;
@@ -346,6 +365,14 @@ struct pagearena_promote {
 	__aligned_u64 counts[16];
 };
 
+/* &struct pagearena_policy.set */
+#define PAGEARENA_POLICY_PROMOTE_PERCENT	(1U << 0)
+#define PAGEARENA_POLICY_PROMOTE_DENSITY	(1U << 1)
+#define PAGEARENA_POLICY_SCAVENGE_PERCENT	(1U << 2)
+#define PAGEARENA_POLICY_RETAIN_PERCENT		(1U << 3)
+#define PAGEARENA_POLICY_SCAVENGE_AGE		(1U << 4)
+#define PAGEARENA_POLICY_LIMIT			(1U << 5) /* limit and limit_soft */
+
 /**
  * struct pagearena_policy - PAGEARENA_IOC_POLICY: what an arena does by itself
  * @size: in: sizeof(struct pagearena_policy)
@@ -354,21 +381,49 @@ struct pagearena_promote {
  *	100
  * @promote_density: it promotes chunks of which at least so many percent are allocated and
  *	backed, 1 to 100
+ * @scavenge_percent: background scavenging may take so many percent of one CPU, 0 (off) to
+ *	100
+ * @retain_percent: it keeps as much free memory as is so many percent of the memory behind
+ *	allocated spans, 0 to 1000
+ * @scavenge_age_ns: it releases what has been free for longer than this; 0: at once
+ * @limit: most bytes that may be backed at a time; 0: no limit
+ * @limit_soft: 1 if the limit is soft, else 0
+ * @__pad: must be 0
  *
- * out: all fields as they are in force.  The defaults are parameters of the module.
+ * Background scavenging releases the oldest free memory first, and no more once either
+ * what is left is young, or within what is to be retained.  It breaks no huge folios.  When
+ * what it released is wanted back soon it slows down.
  *
- * Errors: EBADFD, EINVAL.
+ * out: all fields as they are in force.  The defaults are parameters of the module, but for
+ * the limit, which SETUP sets.
+ *
+ * Errors: EBADFD, EINVAL, ENOMEM (more is allocated than a hard @limit says, or free memory
+ * above it cannot be released: the limit stays as it was), EDQUOT (see "Limits"), EINTR.
  */
 struct pagearena_policy {
 	__u32 size;
 	__u32 set;
 	__u32 promote_percent;
 	__u32 promote_density;
+	__u32 scavenge_percent;
+	__u32 retain_percent;
+	__aligned_u64 scavenge_age_ns;
+	__aligned_u64 limit;
+	__u32 limit_soft;
+	__u32 __pad;
 };
 
-/* &struct pagearena_policy.set */
-#define PAGEARENA_POLICY_PROMOTE_PERCENT	(1U << 0)
-#define PAGEARENA_POLICY_PROMOTE_DENSITY	(1U << 1)
+/**
+ * DOC: Pressure
+ *
+ * poll() of the descriptor reports POLLPRI when memory is short: what the process could do
+ * is to drain its caches, collect garbage, and free.  STATS tells what happened since it was
+ * called last (&struct pagearena_stats.pressure_flags) and takes the event away; the next
+ * comes with new pressure, and no sooner than 100 ms after the last.
+ */
+#define PAGEARENA_PRESSURE_RECLAIM	(1U << 0) /* the kernel reclaims from the arena's cgroup */
+#define PAGEARENA_PRESSURE_LIMIT	(1U << 1) /* the arena reached its limit */
+#define PAGEARENA_PRESSURE_NOMEM	(1U << 2) /* a page could not be had */
 
 /**
  * struct pagearena_stats - PAGEARENA_IOC_STATS: the figures of an arena
@@ -411,6 +466,19 @@ struct pagearena_policy {
  * @nr_mid_alloc: folios of 64 KiB allocated for chunks that are not huge (kernels that map
  *	such a folio in one fault, arenas with a granule of 64 KiB or more)
  * @nr_refused: chunks that were not promoted, by PAGEARENA_PROMOTE_* value
+ * @reclaimable: bytes behind free spans that the kernel can take back at once: all of
+ *	@backed_free but what shares a huge folio with live memory, or is less than a granule
+ * @pressure_seq: grows by one with each pressure event, see "Pressure"
+ * @pressure_flags: PAGEARENA_PRESSURE_*: what happened since STATS was called last
+ * @bytes_background: bytes released by background scavenging
+ * @bytes_reclaimed: bytes released because the machine or the memory cgroup needed them
+ * @bytes_limited: bytes released because of the limit
+ * @bytes_refault: bytes that the kernel released by itself and that were touched again
+ *	within the age limit (at least a second)
+ * @background_ns: time that background scavenging took
+ * @nr_background: times that it began
+ * @background_slow: it takes 1 / 2^n of its share of the CPU, because of refaults
+ * @background_hold_max: the most spans that it passed under one hold of the heap lock
  *
  * All are output.  The heap and backing figures are one consistent picture.
  *
@@ -453,6 +521,17 @@ struct pagearena_stats {
 	__aligned_u64 bytes_zeroed;
 	__aligned_u64 nr_mid_alloc;
 	__aligned_u64 nr_refused[16];
+	__aligned_u64 reclaimable;
+	__aligned_u64 pressure_seq;
+	__aligned_u64 pressure_flags;
+	__aligned_u64 bytes_background;
+	__aligned_u64 bytes_reclaimed;
+	__aligned_u64 bytes_limited;
+	__aligned_u64 bytes_refault;
+	__aligned_u64 background_ns;
+	__aligned_u64 nr_background;
+	__aligned_u64 background_slow;
+	__aligned_u64 background_hold_max;
 };
 
 /* &struct pagearena_span.state */

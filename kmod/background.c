@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Background scavenging: the policy, and its pace.
+ *
+ * One worker serves all arenas, in small batches.  An arena is queued by the first FREE that
+ * may leave it something to do, with the time at which that will be; the worker sleeps until
+ * the first of these times, and forgets an arena when nothing is left.
+ *
+ * What goes: the oldest free memory, as long as it has been free for longer than the age
+ * limit, and more is free than is to be retained (a share of what is in use, as Go's scavenger
+ * keeps 10 percent).  What shares a huge folio with live memory stays; only after the kernel
+ * was short of memory it goes, too.
+ *
+ * The pace is that of Go's scavenger: the worker measures how long a batch took, and sleeps
+ * until that is its share of a CPU.  Of what it has released it remembers which pages and when
+ * ("shadows", as the core calls what it remembers of pages that it has reclaimed).  If many of
+ * them are wanted back within the age limit, the share is halved, again and again.
+ */
+#include <linux/bitmap.h>
+#include <linux/list.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "arena.h"
+#include "background.h"
+#include "backing.h"
+#include "reclaim.h"
+#include "trace.h"
+
+static unsigned int scavenge_percent = 1;
+module_param(scavenge_percent, uint, 0644);
+MODULE_PARM_DESC(scavenge_percent,
+		 "background scavenging: percent of one CPU for each new arena, 0 to 100 (default 1)");
+
+static unsigned int retain_percent = 10;
+module_param(retain_percent, uint, 0644);
+MODULE_PARM_DESC(retain_percent,
+		 "background scavenging: percent of what is in use to keep free, 0 to 1000 (default 10)");
+
+static unsigned int scavenge_age_ms = 1000;
+module_param(scavenge_age_ms, uint, 0644);
+MODULE_PARM_DESC(scavenge_age_ms,
+		 "background scavenging: ms that memory is free before it goes back (default 1000)");
+
+/* One batch releases no more than this. */
+#define PA_BATCH_BYTES		(4ULL << 20)
+
+/* Not to be woken for every span: how early and how often. */
+#define PA_PERIOD_MIN		(10 * NSEC_PER_MSEC)
+#define PA_PERIOD_IDLE		(100 * NSEC_PER_MSEC)
+
+/* Refaults within the age limit count, but no limit is taken for shorter than this. */
+#define PA_REFAULT_MIN		NSEC_PER_SEC
+#define PA_SLOW_MAX		6
+
+static struct workqueue_struct *pa_wq;
+static void pa_background_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(pa_work, pa_background_work);
+
+/* Protects the list, and what of an arena belongs to it. */
+static DEFINE_SPINLOCK(pa_queue_lock);
+static LIST_HEAD(pa_queue);
+/* Held by the worker while it serves an arena. */
+static DEFINE_MUTEX(pa_serve_lock);
+
+/* Queueing */
+
+/* Under pa_queue_lock, so that no later time replaces an earlier one. */
+static void pa_wake_at(u64 when)
+{
+	u64 now = ktime_get_ns();
+
+	lockdep_assert_held(&pa_queue_lock);
+	mod_delayed_work(pa_wq, &pa_work, when > now ? nsecs_to_jiffies(when - now) + 1 : 0);
+}
+
+/* Serves an arena no later than @when. */
+static void pa_queue_at(struct pa_arena *arena, u64 when)
+{
+	struct pa_background *bg = &arena->background;
+	unsigned long flags;
+	bool first = false;
+	u64 soonest = U64_MAX;
+	struct pa_background *other;
+
+	spin_lock_irqsave(&pa_queue_lock, flags);
+	if (!bg->queued || bg->next > when) {
+		first = true;
+		bg->next = when;
+	}
+	if (!bg->queued) {
+		WRITE_ONCE(bg->queued, true);
+		list_add_tail(&bg->list, &pa_queue);
+	}
+	if (first) {
+		list_for_each_entry(other, &pa_queue, list)
+			soonest = min(soonest, other->next);
+		if (soonest == when)
+			pa_wake_at(when);
+	}
+	spin_unlock_irqrestore(&pa_queue_lock, flags);
+}
+
+/**
+ * pa_background_notice() - a span was freed
+ * @arena: the arena
+ *
+ * Context: any but interrupts; no heap lock.
+ */
+void pa_background_notice(struct pa_arena *arena)
+{
+	/* Pairs with pa_serve(), which looks once more after it has unqueued the arena. */
+	if (likely(READ_ONCE(arena->background.queued)) ||
+	    !READ_ONCE(arena->policy.scavenge_percent))
+		return;
+	pa_queue_at(arena, ktime_get_ns() + max_t(u64, READ_ONCE(arena->policy.scavenge_age_ns),
+						  PA_PERIOD_MIN));
+}
+
+/**
+ * pa_background_kick() - the policy has changed
+ * @arena: the arena
+ *
+ * Context: any but interrupts.
+ */
+void pa_background_kick(struct pa_arena *arena)
+{
+	if (READ_ONCE(arena->policy.scavenge_percent))
+		pa_queue_at(arena, ktime_get_ns() + PA_PERIOD_MIN);
+}
+
+/**
+ * pa_background_pressure() - memory is short
+ * @arena: the arena
+ *
+ * What the shrinker cannot take, as it would have to be copied, is the worker's.
+ *
+ * Context: atomic, in reclaim.
+ */
+void pa_background_pressure(struct pa_arena *arena)
+{
+	u64 free = READ_ONCE(arena->nr_small) + ((u64)READ_ONCE(arena->nr_huge) << PA_CHUNK_ORDER) -
+		   READ_ONCE(arena->nr_inuse);
+
+	if ((s64)(free - READ_ONCE(arena->nr_reclaimable)) < (s64)PA_CHUNK_PAGES / 2 ||
+	    !READ_ONCE(arena->policy.scavenge_percent))
+		return;
+	WRITE_ONCE(arena->background.want_break, true);
+	if (!READ_ONCE(arena->background.queued))
+		pa_queue_at(arena, ktime_get_ns() + PA_PERIOD_MIN);
+}
+
+/* The worker */
+
+/* Pages that shall go, and of these how many can without copying.  Heap lock. */
+static u64 pa_excess_free(struct pa_arena *arena)
+{
+	u64 free = pa_nr_backed(arena) - arena->nr_inuse;
+	u64 retain = div_u64(arena->nr_inuse * READ_ONCE(arena->policy.retain_percent), 100);
+
+	lockdep_assert_held(&arena->lock);
+	return free > retain ? min(free - retain, arena->nr_reclaimable) : 0;
+}
+
+/* When was the last span freed that has something to release?  0: there is none. */
+static u64 pa_youngest(struct pa_arena *arena)
+{
+	struct rb_node *node = rb_last(&arena->heap.age);
+
+	lockdep_assert_held(&arena->lock);
+	return node ? rb_entry(node, struct span, age)->unusedsince : 0;
+}
+
+static u64 pa_oldest(struct pa_arena *arena)
+{
+	struct rb_node *node = rb_first(&arena->heap.age);
+
+	lockdep_assert_held(&arena->lock);
+	return node ? rb_entry(node, struct span, age)->unusedsince : 0;
+}
+
+/**
+ * pa_background_pause() - between two spans: let others have the heap lock
+ * @arena: the arena
+ *
+ * Context: heap lock, which is dropped and taken again, and scavenge_lock.
+ * Return: true: stop here.
+ */
+bool pa_background_pause(struct pa_arena *arena)
+{
+	struct pa_background *bg = &arena->background;
+
+	lockdep_assert_held(&arena->scavenge_lock);
+	bg->hold_max = max(bg->hold_max, bg->hold);
+	if (bg->hold >= PA_HOLD_SPANS) {
+		spin_unlock(&arena->lock);
+		cond_resched();
+		spin_lock(&arena->lock);
+		bg->hold = 0;
+	}
+	bg->hold++;
+	return arena->pass_done;
+}
+
+static u64 pa_refault_window(struct pa_arena *arena)
+{
+	return max_t(u64, READ_ONCE(arena->policy.scavenge_age_ns), PA_REFAULT_MIN);
+}
+
+/*
+ * Halves the share when a quarter of what was released came back within the age limit, and
+ * doubles it for each time of that length in which less did.
+ */
+static void pa_adapt(struct pa_arena *arena, u64 now)
+{
+	struct pa_background *bg = &arena->background;
+	u64 window = pa_refault_window(arena), refault, released;
+
+	if (now - bg->adapted < window)
+		return;
+	refault = atomic64_read(&arena->count.bytes_refault);
+	released = atomic64_read(&arena->count.bytes_background) +
+		   atomic64_read(&arena->count.bytes_reclaimed);
+	if (refault > bg->refault && refault - bg->refault >= (released - bg->released) / 4)
+		WRITE_ONCE(bg->slow, min(bg->slow + 1, (unsigned int)PA_SLOW_MAX));
+	else
+		WRITE_ONCE(bg->slow, bg->slow - (unsigned int)min_t(u64, bg->slow,
+						div64_u64(now - bg->adapted, window)));
+	bg->adapted = now;
+	bg->refault = refault;
+	bg->released = released;
+}
+
+static void pa_shadow_prune(struct pa_arena *arena);
+
+/* Serves an arena once.  Returns when it wants to be served again, or 0. */
+static u64 pa_serve_once(struct pa_arena *arena)
+{
+	unsigned int percent = READ_ONCE(arena->policy.scavenge_percent);
+	struct pa_background *bg = &arena->background;
+	u64 start = ktime_get_ns(), age, bytes, released = 0, spent, oldest, youngest, sleep;
+	bool want_break;
+
+	if (!percent)
+		return 0;
+	age = READ_ONCE(arena->policy.scavenge_age_ns);
+	spin_lock(&arena->lock);
+	bytes = pa_excess_free(arena) << PAGE_SHIFT;
+	oldest = pa_oldest(arena);
+	spin_unlock(&arena->lock);
+	want_break = READ_ONCE(bg->want_break);
+	if (!bytes && !want_break)
+		return 0;
+	if (!want_break && start < oldest + age)
+		return max(oldest + age, start + PA_PERIOD_MIN);
+	if (!mutex_trylock(&arena->scavenge_lock))
+		return start + PA_PERIOD_MIN;
+	pa_adapt(arena, start);
+	pa_shadow_prune(arena);
+	bytes = min_t(u64, bytes, PA_BATCH_BYTES);
+	if (bytes)
+		released = pa_scavenge_batch(arena, bytes, age);
+	if (want_break) {
+		WRITE_ONCE(bg->want_break, false);
+		released += pa_scavenge_sparse(arena, PA_BATCH_BYTES);
+	}
+	mutex_unlock(&arena->scavenge_lock);
+	spent = ktime_get_ns() - start;
+	WRITE_ONCE(bg->spent, bg->spent + spent);
+	trace_pagearena_background(arena->id, released, spent, bg->slow);
+
+	spin_lock(&arena->lock);
+	youngest = pa_youngest(arena);
+	spin_unlock(&arena->lock);
+	/* What is old and could not go waits for the next FREE. */
+	if (!released && start >= youngest + age)
+		return 0;
+	sleep = div_u64(spent * (100 - percent), percent) << bg->slow;
+	return start + spent + max_t(u64, sleep, released ? PA_PERIOD_MIN :
+				     max_t(u64, age / 8, PA_PERIOD_IDLE));
+}
+
+/* Serves an arena, and queues it again if there is more to come. */
+static void pa_serve(struct pa_arena *arena)
+{
+	struct pa_background *bg = &arena->background;
+	u64 next = pa_serve_once(arena);
+	bool again;
+
+	if (!next) {
+		spin_lock_irq(&pa_queue_lock);
+		WRITE_ONCE(bg->queued, false);
+		list_del(&bg->list);
+		spin_unlock_irq(&pa_queue_lock);
+		/* A FREE that came before this found it queued. */
+		spin_lock(&arena->lock);
+		again = pa_excess_free(arena) && pa_youngest(arena) +
+			READ_ONCE(arena->policy.scavenge_age_ns) > ktime_get_ns();
+		spin_unlock(&arena->lock);
+		if (again)
+			pa_background_notice(arena);
+		return;
+	}
+	spin_lock_irq(&pa_queue_lock);
+	bg->next = next;
+	list_move_tail(&bg->list, &pa_queue);
+	spin_unlock_irq(&pa_queue_lock);
+}
+
+static void pa_background_work(struct work_struct *work)
+{
+	struct pa_background *bg, *due;
+	u64 now, soonest;
+
+	for (;;) {
+		mutex_lock(&pa_serve_lock);
+		now = ktime_get_ns();
+		soonest = U64_MAX;
+		due = NULL;
+		spin_lock_irq(&pa_queue_lock);
+		list_for_each_entry(bg, &pa_queue, list) {
+			if (!due && bg->next <= now)
+				due = bg;
+			soonest = min(soonest, bg->next);
+		}
+		if (!due && soonest != U64_MAX)
+			pa_wake_at(soonest);
+		spin_unlock_irq(&pa_queue_lock);
+		if (due) {
+			due->nr++;
+			pa_serve(container_of(due, struct pa_arena, background));
+		}
+		mutex_unlock(&pa_serve_lock);
+		if (!due)
+			break;
+		cond_resched();
+	}
+}
+
+/* Shadows */
+
+/**
+ * struct pa_shadow - pages of a chunk that the kernel has released by itself
+ * @when: when the last of them went, in ns
+ * @pages: which
+ *
+ * Protected by the lock of &pa_arena.shadows.
+ */
+struct pa_shadow {
+	u64 when;
+	DECLARE_BITMAP(pages, PA_CHUNK_PAGES);
+};
+
+/**
+ * pa_shadow_add() - remember pages that are about to be released
+ * @arena: the arena
+ * @c: their chunk
+ * @from: first page
+ * @to: the page after the last one
+ *
+ * Without memory nothing is remembered.
+ *
+ * Context: chunk lock; may be in reclaim.
+ */
+void pa_shadow_add(struct pa_arena *arena, struct pa_chunk *c, unsigned int from, unsigned int to)
+{
+	struct pa_shadow *shadow, *new = NULL;
+	struct pa_charge charge;
+	unsigned int i;
+
+	lockdep_assert_held(&c->lock);
+	pa_charge_begin(arena, &charge);
+	if (!xa_load(&arena->shadows, c->index))
+		new = kzalloc(sizeof(*new), GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC |
+			      __GFP_ACCOUNT);
+	xa_lock(&arena->shadows);
+	shadow = xa_load(&arena->shadows, c->index);
+	if (!shadow && new && !xa_err(__xa_store(&arena->shadows, c->index, new,
+						 GFP_NOWAIT | __GFP_NOWARN | __GFP_NOMEMALLOC |
+						 __GFP_ACCOUNT))) {
+		shadow = new;
+		new = NULL;
+	}
+	if (shadow) {
+		shadow->when = ktime_get_ns();
+		for (i = from; i < to; i++)
+			if (test_bit(i, c->present))
+				__set_bit(i, shadow->pages);
+	}
+	xa_unlock(&arena->shadows);
+	pa_charge_end(&charge);
+	kfree(new);
+}
+
+/**
+ * pa_shadow_hit() - pages were backed: have they been released not long ago?
+ * @arena: the arena
+ * @c: their chunk
+ * @first: the first page
+ * @n: number of pages
+ *
+ * Context: chunk lock.
+ */
+void pa_shadow_hit(struct pa_arena *arena, struct pa_chunk *c, unsigned int first, unsigned int n)
+{
+	struct pa_shadow *shadow;
+	unsigned int hits = 0, i;
+
+	lockdep_assert_held(&c->lock);
+	if (xa_empty(&arena->shadows))
+		return;
+	xa_lock(&arena->shadows);
+	shadow = xa_load(&arena->shadows, c->index);
+	if (shadow) {
+		for (i = first; i < first + n; i++)
+			hits += __test_and_clear_bit(i, shadow->pages);
+		if (ktime_get_ns() - shadow->when > pa_refault_window(arena)) {
+			hits = 0;
+			bitmap_zero(shadow->pages, PA_CHUNK_PAGES);
+		}
+		if (bitmap_empty(shadow->pages, PA_CHUNK_PAGES)) {
+			__xa_erase(&arena->shadows, c->index);
+			kfree(shadow);
+		}
+	}
+	xa_unlock(&arena->shadows);
+	if (hits)
+		atomic64_add((u64)hits << PAGE_SHIFT, &arena->count.bytes_refault);
+}
+
+/* Forgets what is too long ago. */
+static void pa_shadow_prune(struct pa_arena *arena)
+{
+	u64 now = ktime_get_ns(), window = pa_refault_window(arena);
+	struct pa_shadow *shadow;
+	unsigned long index;
+
+	if (xa_empty(&arena->shadows))
+		return;
+	xa_lock(&arena->shadows);
+	xa_for_each(&arena->shadows, index, shadow) {
+		if (now - shadow->when > window) {
+			__xa_erase(&arena->shadows, index);
+			kfree(shadow);
+		}
+	}
+	xa_unlock(&arena->shadows);
+}
+
+/**
+ * pa_shadow_destroy() - forget everything
+ * @arena: an arena without users
+ *
+ * Context: may sleep.
+ */
+void pa_shadow_destroy(struct pa_arena *arena)
+{
+	struct pa_shadow *shadow;
+	unsigned long index;
+
+	xa_for_each(&arena->shadows, index, shadow)
+		kfree(shadow);
+	xa_destroy(&arena->shadows);
+}
+
+/* Life */
+
+/**
+ * pa_background_start() - prepare an arena for background scavenging
+ * @arena: a new arena
+ *
+ * Context: any.
+ */
+void pa_background_start(struct pa_arena *arena)
+{
+	struct pagearena_policy *policy = &arena->policy;
+
+	INIT_LIST_HEAD(&arena->background.list);
+	xa_init_flags(&arena->shadows, XA_FLAGS_ACCOUNT);
+	policy->scavenge_percent = min(READ_ONCE(scavenge_percent), 100U);
+	policy->retain_percent = min(READ_ONCE(retain_percent), 1000U);
+	policy->scavenge_age_ns = (u64)READ_ONCE(scavenge_age_ms) * NSEC_PER_MSEC;
+}
+
+/**
+ * pa_background_stop() - end the background scavenging of an arena
+ * @arena: an arena without users, which the shrinker does not know any more
+ *
+ * Context: may sleep.
+ */
+void pa_background_stop(struct pa_arena *arena)
+{
+	struct pa_background *bg = &arena->background;
+
+	mutex_lock(&pa_serve_lock);
+	spin_lock_irq(&pa_queue_lock);
+	if (bg->queued)
+		list_del(&bg->list);
+	bg->queued = true;
+	spin_unlock_irq(&pa_queue_lock);
+	mutex_unlock(&pa_serve_lock);
+}
+
+int __init pa_background_init(void)
+{
+	pa_wq = alloc_workqueue("pagearena_scavenge", WQ_UNBOUND | WQ_FREEZABLE, 1);
+	return pa_wq ? 0 : -ENOMEM;
+}
+
+void pa_background_exit(void)
+{
+	cancel_delayed_work_sync(&pa_work);
+	destroy_workqueue(pa_wq);
+}
