@@ -31,6 +31,9 @@
 #include "promote.h"
 #include "trace.h"
 
+/* As many as the core frees at a time (a folio_batch). */
+#define PA_FREE_BATCH	31
+
 static struct kmem_cache *pa_chunk_cache;
 
 /**
@@ -691,8 +694,9 @@ void pa_zap(struct pa_arena *arena, u64 offset, u64 len)
  */
 void pa_folio_settle(struct folio *folio)
 {
-	folio_lock(folio);
-	folio_unlock(folio);
+	folio_wait_locked(folio);
+	/* Pairs with folio_unlock() in the fault: the zap that follows sees what it mapped. */
+	smp_mb();
 }
 
 /**
@@ -717,22 +721,48 @@ void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c)
  * pa_small_free() - give back the folios of a small chunk, and the array
  * @small: the array, or NULL
  *
+ * All at once: the core takes what they were charged off the memory cgroup in one go, and
+ * the allocator's lock once for many.
+ *
  * Context: may sleep.
  */
 void pa_small_free(struct folio **small)
 {
-	unsigned int i, n;
+	unsigned int i, n = 0;
 
 	if (!small)
 		return;
 	for (i = 0; i < PA_CHUNK_PAGES; i++) {
-		if (!small[i])
+		struct folio *folio = small[i];
+
+		if (!folio)
 			continue;
-		n = folio_nr_pages(small[i]);
-		folio_put(small[i]);
-		i += n - 1;
+		i += folio_nr_pages(folio) - 1;
+		small[n++] = folio;
 	}
+	pa_release_folios(small, n);
 	kfree(small);
+}
+
+/* Gives back the folios on a list.  Returns the number of their pages. */
+static u64 pa_list_free(struct list_head *list)
+{
+	struct folio *batch[PA_FREE_BATCH], *folio, *next;
+	unsigned int n = 0;
+	u64 pages = 0;
+
+	list_for_each_entry_safe(folio, next, list, lru) {
+		list_del(&folio->lru);
+		pages += folio_nr_pages(folio);
+		batch[n++] = folio;
+		if (n == PA_FREE_BATCH) {
+			pa_release_folios(batch, n);
+			n = 0;
+			cond_resched();
+		}
+	}
+	pa_release_folios(batch, n);
+	return pages;
 }
 
 /* Takes the pages from @from to @to out of a chunk, onto a list. */
@@ -822,10 +852,8 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed)
 {
 	pgoff_t first = offset >> PAGE_SHIFT, end = (offset + len) >> PAGE_SHIFT;
 	unsigned long index, last = (end - 1) >> PA_CHUNK_ORDER;
-	struct folio *folio, *next;
 	struct pa_chunk *c;
 	LIST_HEAD(list);
-	u64 pages = 0;
 	int err;
 
 	err = pa_release_edge(arena, first, end, first >> PA_CHUNK_ORDER, freed);
@@ -855,13 +883,7 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, u64 *freed)
 		return 0;
 
 	pa_zap(arena, offset, len);
-	list_for_each_entry_safe(folio, next, &list, lru) {
-		list_del(&folio->lru);
-		pages += folio_nr_pages(folio);
-		folio_put(folio);
-		cond_resched();
-	}
-	*freed += pages;
+	*freed += pa_list_free(&list);
 	return 0;
 }
 

@@ -26,6 +26,17 @@
 #define pa_vm_flags_clear(vma, flags)	vm_flags_clear(vma, flags)
 #endif
 
+/* Drops one reference to each of some folios, in batches. */
+static inline void pa_release_folios(struct folio **folios, unsigned int n)
+{
+	/* Before 6.4 it takes pages only; a folio begins with its first page. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	release_pages((struct page **)folios, n);
+#else
+	release_pages(folios, n);
+#endif
+}
+
 /*
  * Does one fault map all of a large folio of a file?  Tried on 7.2; 6.1 and 6.12 map one
  * page at a time.

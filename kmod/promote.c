@@ -45,6 +45,9 @@ MODULE_PARM_DESC(promote_density,
 #define PA_PROMOTE_DELAY	(HZ / 20 + 1)
 #define PA_PROMOTE_BACKOFF_MAX	(60 * HZ)
 
+/* Pages that are copied or cleared without a look whether somebody else shall run. */
+#define PA_COPY_BATCH	16
+
 static struct workqueue_struct *pa_promote_wq;
 
 /* The machine's policy */
@@ -126,8 +129,8 @@ static bool pa_small_alone(const struct pa_chunk *c)
 {
 	unsigned int i;
 
-	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
-		if (folio_ref_count(c->small[i]) != 1)
+	for (i = 0; i < PA_CHUNK_PAGES; i++)
+		if (c->small[i] && folio_ref_count(c->small[i]) != 1)
 			return false;
 	return true;
 }
@@ -160,8 +163,9 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 	if (!whole)
 		pa_fill_spares(arena);
 
-	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
-		pa_folio_settle(c->small[i]);
+	for (i = 0; i < PA_CHUNK_PAGES; i++)
+		if (c->small[i])
+			pa_folio_settle(c->small[i]);
 	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
 	if (!pa_small_alone(c)) {
 		folio_put(huge);
@@ -178,7 +182,8 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 		} else {
 			clear_highpage(folio_page(huge, i));
 		}
-		cond_resched();
+		if (i % PA_COPY_BATCH == 0)
+			cond_resched();
 	}
 
 	small = c->small;
