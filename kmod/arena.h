@@ -28,11 +28,13 @@
 #include <linux/xarray.h>
 #include "../uapi/linux/pagearena.h"
 
+#include "compat.h"
 #include "span_heap.h"
 
 struct dentry;
 struct file;
 struct inode;
+struct vm_area_desc;
 struct vm_area_struct;
 
 /* Limits and defaults of SETUP, in bytes. */
@@ -179,7 +181,11 @@ int pa_limit_enforce(struct pa_arena *arena);
 unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
 				   unsigned long pgoff, unsigned long flags);
 void pa_map_anew(struct file *file);
+#if PA_MMAP_PREPARE
+int pa_mmap(struct vm_area_desc *desc);
+#else
 int pa_mmap(struct file *file, struct vm_area_struct *vma);
+#endif
 
 /* ioctl.c */
 long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

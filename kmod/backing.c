@@ -41,16 +41,23 @@ static struct kmem_cache *pa_chunk_cache;
  * @arena: the arena
  * @gfp: PA_GFP_*
  * @order: log2 of the number of pages
+ * @page: number of its first page in the arena
  *
  * Context: may sleep.
  * Return: the folio, or NULL.
  */
-struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order)
+struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order, pgoff_t page)
 {
 	struct mem_cgroup *old = set_active_memcg(arena->memcg);
 	struct folio *folio = folio_alloc(gfp, order);
 
 	set_active_memcg(old);
+	/*
+	 * Whoever had the memory before has left an index here.  The core maps no folio as a
+	 * whole that by its index ends behind the end of the file.
+	 */
+	if (folio)
+		folio->index = page;
 	return folio;
 }
 
@@ -520,7 +527,8 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	if (!ok)
 		return false;
 
-	folio = pa_folio_alloc(arena, PA_GFP_HUGE | __GFP_ZERO, PA_CHUNK_ORDER);
+	folio = pa_folio_alloc(arena, PA_GFP_HUGE | __GFP_ZERO, PA_CHUNK_ORDER,
+			       c->index << PA_CHUNK_ORDER);
 	if (!folio) {
 		atomic64_inc(&arena->count.huge_failed);
 		return false;
@@ -578,7 +586,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 	spin_lock(&arena->lock);
 	ok = pa_pages_covered(arena, page, PA_MID_PAGES);
 	spin_unlock(&arena->lock);
-	folio = ok ? pa_folio_alloc(arena, PA_GFP_MID | __GFP_ZERO, PA_MID_ORDER) : NULL;
+	folio = ok ? pa_folio_alloc(arena, PA_GFP_MID | __GFP_ZERO, PA_MID_ORDER, page) : NULL;
 	if (!folio)
 		return false;
 
@@ -646,7 +654,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 
 	if (pa_chunk_fill_mid(arena, c, i))
 		return 0;
-	folio = pa_folio_alloc(arena, gfp | __GFP_ZERO, 0);
+	folio = pa_folio_alloc(arena, gfp | __GFP_ZERO, 0, page);
 	if (!folio)
 		return -ENOMEM;
 	spin_lock(&arena->lock);

@@ -105,7 +105,7 @@ struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i);
 int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gfp_t gfp);
 
 bool pa_chunk_is_huge(struct pa_arena *arena, u64 offset);
-struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order);
+struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order, pgoff_t page);
 bool pa_chunk_live(struct pa_arena *arena, unsigned long index, unsigned long *live,
 		   bool *scavenged);
 unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned long *live);

@@ -26,6 +26,17 @@
 #define pa_vm_flags_clear(vma, flags)	vm_flags_clear(vma, flags)
 #endif
 
+/*
+ * A mapping is described to ->mmap_prepare before it is made.  With ->mmap, 7.2 would not
+ * merge what is mapped anew with its neighbours; earlier kernels try that after ->mmap.
+ */
+#define PA_MMAP_PREPARE	(LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0))
+#if PA_MMAP_PREPARE
+#define PA_MMAP_OP	mmap_prepare
+#else
+#define PA_MMAP_OP	mmap
+#endif
+
 /* Drops one reference to each of some folios, in batches. */
 static inline void pa_release_folios(struct folio **folios, unsigned int n)
 {

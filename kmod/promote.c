@@ -153,7 +153,8 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 		return PAGEARENA_PROMOTE_DEADLINE;
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
 		return PAGEARENA_PROMOTE_NOMEM;
-	huge = pa_folio_alloc(arena, opts->compact ? PA_GFP_COMPACT : PA_GFP_HUGE, PA_CHUNK_ORDER);
+	huge = pa_folio_alloc(arena, opts->compact ? PA_GFP_COMPACT : PA_GFP_HUGE, PA_CHUNK_ORDER,
+			      c->index << PA_CHUNK_ORDER);
 	if (!huge) {
 		atomic64_inc(&arena->count.huge_failed);
 		return PAGEARENA_PROMOTE_NOMEM;
@@ -289,7 +290,8 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
 	pa_chunk_live(arena, c->index, live, NULL);
 	spin_unlock(&arena->lock);
 	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
-		small[i] = pa_folio_alloc(arena, PA_GFP_SMALL, 0);
+		small[i] = pa_folio_alloc(arena, PA_GFP_SMALL, 0,
+					  (c->index << PA_CHUNK_ORDER) + i);
 		if (!small[i]) {
 			err = -ENOMEM;
 			goto out;
