@@ -1099,9 +1099,11 @@ static void test_mid(void)
 	__u64 at, i, faults;
 	char release[64];
 	struct arena a;
+	int n;
 
 	read_text("/proc/sys/kernel/osrelease", release, sizeof(release));
-	CHECK_EQ(sscanf(release, "%u.%u", &major, &minor), 2);
+	n = sscanf(release, "%u.%u", &major, &minor);
+	CHECK_EQ(n, 2);
 	if (major < 7 || (major == 7 && minor < 2))
 		SKIP("this kernel maps a folio page by page");
 	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 16 * MiB, .granule = 64 * KiB,
