@@ -498,13 +498,16 @@ static bool pa_policy_huge(struct pa_arena *arena, struct pa_chunk *c, bool whol
 			   bool scavenged, const unsigned long *live)
 {
 	u64 free = pa_free_if_huge(arena, c, live) << PAGE_SHIFT;
+	u64 bound = max_t(u64, PA_AUTO_SLACK, arena->heap.stats.heap_inuse / PA_AUTO_SHARE);
 
 	if (!pa_limit_allows(arena, c, live))
 		return false;
 	if (whole || (scavenged && arena->setup.huge == PAGEARENA_HUGE_ALWAYS))
 		return true;
-	return scavenged &&
-	       free <= max_t(u64, PA_AUTO_SLACK, arena->heap.stats.heap_inuse / PA_AUTO_SHARE);
+	/* Much warm memory elsewhere is no reason to begin a dense chunk with small folios. */
+	if (bitmap_weight(live, PA_CHUNK_PAGES) >= PA_CHUNK_PAGES / 2)
+		bound *= 2;
+	return scavenged && free <= bound;
 }
 
 /*

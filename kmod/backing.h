@@ -56,7 +56,8 @@ struct pa_arena;
 
 /*
  * PAGEARENA_HUGE_AUTO backs a chunk of which a part is scavenged if what is backed and free
- * stays below this, in bytes, or below this share of what is allocated.
+ * stays below this, in bytes, or below this share of what is allocated; twice that, if half
+ * of the chunk is allocated.
  */
 #define PA_AUTO_SLACK	(2 * PA_CHUNK_SIZE)
 #define PA_AUTO_SHARE	4

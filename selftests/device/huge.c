@@ -166,6 +166,36 @@ static void test_auto_bound(void)
 	pa_close(&a);
 }
 
+/* For chunks that are half allocated it is twice as much. */
+static void test_auto_dense(void)
+{
+	struct pagearena_stats st;
+	unsigned int dense = 0;
+	struct arena a;
+	__u64 at, i;
+
+	open_arena(&a, PAGEARENA_HUGE_AUTO, GiB);
+	do {
+		at = pa_alloc(&a, a.page, HUGE, 0);
+		a.base[at] = 1;
+	} while (is_huge(&a, at));
+	for (i = 0; i < 2 * AUTO_SLACK / MiB; i++) {
+		at = pa_alloc(&a, HUGE / 2, HUGE, 0);
+		a.base[at] = 1;
+		dense += is_huge(&a, at);
+		st = pa_stats(a.fd);
+		CHECK_OP(st.backed_free, <=, 2 * AUTO_SLACK);
+		/* The others get nothing of it. */
+		at = pa_alloc(&a, HUGE / 2 - a.page, HUGE, 0);
+		a.base[at] = 1;
+		CHECK(!is_huge(&a, at));
+	}
+	CHECK_OP(dense, >=, AUTO_SLACK / MiB);
+	CHECK_OP(dense, <, 2 * AUTO_SLACK / MiB);
+	pa_check(&a);
+	pa_close(&a);
+}
+
 /* Promotion */
 
 static void test_promote(void)
@@ -1699,6 +1729,7 @@ static void test_exhausted(void)
 static const struct pa_test tests[] = {
 	{ "first touch by policy", test_first_touch },
 	{ "AUTO backs little that is not asked for", test_auto_bound },
+	{ "AUTO backs more in dense chunks", test_auto_dense },
 	{ "promotion copies what is live", test_promote },
 	{ "promotion refused: empty, not grown", test_refused },
 	{ "promotion refused: sparse", test_density },
