@@ -105,7 +105,8 @@ enum pa_pass {
  * @promote_cursor: the chunk that it looks at next
  * @promote_backoff: jiffies that it waits because huge folios are scarce
  * @chunks: struct pa_chunk by chunk number; entries are erased under @lock
- * @torn: numbers of chunks that were mapped page by page, and are huge or empty now
+ * @torn: numbers of chunks that were mapped page by page, and are huge or empty now; those
+ *	that are huge have a mark (PA_TORN_HUGE)
  * @map_mm: who mapped the arena last; only ever compared
  * @map_base: where the arena's offset 0 would be in that mapping
  * @map_flags: the flags that pa_mmap() gave that mapping
@@ -148,6 +149,9 @@ struct pa_arena {
 	struct pa_counters count;
 	struct dentry *debugfs;
 };
+
+/* Chunks on record that can be mapped anew now. */
+#define PA_TORN_HUGE	XA_MARK_0
 
 /* arena.c */
 int pa_arena_init(void);

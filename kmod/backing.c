@@ -557,6 +557,8 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	spin_unlock(&arena->lock);
 	if (!ok)
 		folio_put(folio);
+	else if (!xa_empty(&arena->torn))
+		xa_set_mark(&arena->torn, c->index, PA_TORN_HUGE);
 	return ok;
 }
 
@@ -726,6 +728,10 @@ void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c)
 	lockdep_assert_held(&c->lock);
 	xa_store(&arena->torn, c->index, xa_mk_value(1), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	set_active_memcg(old);
+	if (c->state == PA_CHUNK_HUGE)
+		xa_set_mark(&arena->torn, c->index, PA_TORN_HUGE);
+	else
+		xa_clear_mark(&arena->torn, c->index, PA_TORN_HUGE);
 }
 
 /**

@@ -98,8 +98,10 @@ static bool pa_take_torn(struct pa_arena *arena, unsigned long index)
 {
 	bool huge;
 
-	if (!xa_load(&arena->torn, index))
+	if (!xa_get_mark(&arena->torn, index, PA_TORN_HUGE))
 		return false;
+	/* First, so that a mark that comes while it is looked at stays. */
+	xa_clear_mark(&arena->torn, index, PA_TORN_HUGE);
 	spin_lock(&arena->lock);
 	huge = pa_chunk_is_huge(arena, (u64)index << PA_CHUNK_SHIFT);
 	spin_unlock(&arena->lock);
@@ -196,13 +198,13 @@ void pa_map_anew(struct file *file)
 	unsigned long index, end, addr;
 	int err;
 
-	if (PMD_SIZE != PA_CHUNK_SIZE || xa_empty(&arena->torn) || !current->mm ||
+	if (PMD_SIZE != PA_CHUNK_SIZE || !xa_marked(&arena->torn, PA_TORN_HUGE) || !current->mm ||
 	    READ_ONCE(arena->map_mm) != current->mm)
 		return;
 	/* The core would ask for an executable mapping, which pa_mmap() refuses, too late. */
 	if (current->personality & READ_IMPLIES_EXEC)
 		return;
-	for (index = 0; xa_find(&arena->torn, &index, ULONG_MAX, XA_PRESENT); index = end) {
+	for (index = 0; xa_find(&arena->torn, &index, ULONG_MAX, PA_TORN_HUGE); index = end) {
 		for (end = index; pa_take_torn(arena, end); end++)
 			;
 		if (end == index) {

@@ -8,17 +8,13 @@
  */
 #include <linux/bitmap.h>
 #include <linux/fs.h>
-#include <linux/fs_struct.h>
 #include <linux/highmem.h>
-#include <linux/init_task.h>
 #include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
-#include <linux/path.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
@@ -55,34 +51,41 @@ static struct workqueue_struct *pa_promote_wq;
 static bool pa_thp_never;
 static unsigned long pa_thp_next = INITIAL_JIFFIES;
 
-/**
- * pa_thp_refresh() - look whether the machine wants no huge pages
- *
- * The setting is no symbol that a module could use; it is read where everybody reads it,
- * once a second at most, from the initial root, as the caller's may have no sysfs.
- *
- * Context: may sleep; no locks.
+/*
+ * The setting is no symbol that a module could use; it is read where everybody reads it.  A
+ * worker does that, with the kernel's credentials and root: the caller's may see no sysfs.
  */
-void pa_thp_refresh(void)
+static void pa_thp_read(struct work_struct *work)
 {
+	struct file *file = filp_open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY, 0);
 	char text[64] = "";
-	struct file *file;
-	struct path root;
 	loff_t pos = 0;
 
-	if (time_before(jiffies, READ_ONCE(pa_thp_next)))
-		return;
-	WRITE_ONCE(pa_thp_next, jiffies + HZ);
-	task_lock(&init_task);
-	get_fs_root(init_task.fs, &root);
-	task_unlock(&init_task);
-	file = file_open_root(&root, "sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY, 0);
-	path_put(&root);
 	if (IS_ERR(file))
 		return;
 	if (kernel_read(file, text, sizeof(text) - 1, &pos) > 0)
 		WRITE_ONCE(pa_thp_never, strstr(text, "[never]"));
 	filp_close(file, NULL);
+}
+
+static DECLARE_WORK(pa_thp_work, pa_thp_read);
+
+/**
+ * pa_thp_refresh() - look whether the machine wants no huge pages
+ * @wait: until that is known; otherwise it will be soon
+ *
+ * It looks once a second at most.
+ *
+ * Context: any; may sleep if @wait, no locks but setup_lock.
+ */
+void pa_thp_refresh(bool wait)
+{
+	if (time_after_eq(jiffies, READ_ONCE(pa_thp_next))) {
+		WRITE_ONCE(pa_thp_next, jiffies + HZ);
+		schedule_work(&pa_thp_work);
+	}
+	if (wait)
+		flush_work(&pa_thp_work);
 }
 
 /**
@@ -366,7 +369,7 @@ static void pa_promote_work(struct work_struct *work)
 	u64 start = ktime_get_ns(), spent;
 	int ret;
 
-	pa_thp_refresh();
+	pa_thp_refresh(true);
 	if (!percent || !pa_huge_enabled(arena))
 		return;
 	if (!xa_find(&arena->chunks, &index, ULONG_MAX, PA_MARK_DENSE)) {
@@ -457,5 +460,6 @@ int __init pa_promote_init(void)
 
 void pa_promote_exit(void)
 {
+	cancel_work_sync(&pa_thp_work);
 	destroy_workqueue(pa_promote_wq);
 }

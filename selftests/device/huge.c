@@ -1518,7 +1518,7 @@ static void thp_set(const char *text, char *was, size_t size)
 
 static void test_thp_never(void)
 {
-	struct arena a, b;
+	struct arena a, b, c;
 	char was[32];
 	bool huge[3];
 	__u64 at;
@@ -1538,7 +1538,9 @@ static void test_thp_never(void)
 	CHECK(!huge[0]);
 	CHECK(huge[1]);
 	CHECK(huge[2]);
-	/* And AUTO uses them again. */
+	/* And AUTO uses them again, once somebody has looked. */
+	open_arena(&c, PAGEARENA_HUGE_AUTO, HUGE);
+	pa_close(&c);
 	at = pa_alloc(&a, HUGE, HUGE, 0);
 	a.base[at] = 1;
 	CHECK(is_huge(&a, at));
