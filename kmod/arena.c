@@ -248,7 +248,7 @@ int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 	err = pa_setup_check(setup);
 	if (err)
 		goto out;
-	pa_thp_refresh();
+	pa_thp_refresh(true);
 
 	cfg.size = setup->arena_bytes;
 	cfg.growth = setup->growth;
@@ -413,7 +413,7 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 	trace_pagearena_alloc(arena->id, req->offset, req->length, zero, backed);
 
 	if (!present)
-		pa_thp_refresh();
+		pa_thp_refresh(false);
 	if (over)
 		err = pa_limit_enforce(arena);
 	if (!err && (req->flags & PAGEARENA_ALLOC_ZERO) && !zero) {

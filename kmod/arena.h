@@ -35,6 +35,7 @@
 #include "../uapi/linux/pagearena.h"
 
 #include "background.h"
+#include "compat.h"
 #include "span_heap.h"
 
 struct dentry;
@@ -44,6 +45,7 @@ struct pa_chunk;
 struct pa_item;
 struct pa_user;
 struct seq_file;
+struct vm_area_desc;
 struct vm_area_struct;
 
 /* Limits and defaults of SETUP, in bytes. */
@@ -138,7 +140,8 @@ enum pa_cause {
  * @promote_cursor: the chunk that it looks at next
  * @promote_backoff: jiffies that it waits because huge folios are scarce
  * @chunks: struct pa_chunk by chunk number; entries are erased under @lock
- * @torn: numbers of chunks that were mapped page by page, and are huge or empty now
+ * @torn: numbers of chunks that were mapped page by page, and are huge or empty now; those
+ *	that are huge have a mark (PA_TORN_HUGE)
  * @map_mm: who mapped the arena last; only ever compared
  * @map_base: where the arena's offset 0 would be in that mapping
  * @map_flags: the flags that pa_mmap() gave that mapping
@@ -206,6 +209,9 @@ struct pa_arena {
 	struct dentry *debugfs;
 };
 
+/* Chunks on record that can be mapped anew now. */
+#define PA_TORN_HUGE	XA_MARK_0
+
 /* arena.c */
 int pa_arena_init(void);
 void pa_arena_exit(void);
@@ -248,7 +254,11 @@ void pa_quota_release(struct pa_arena *arena);
 unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
 				   unsigned long pgoff, unsigned long flags);
 void pa_map_anew(struct file *file);
+#if PA_MMAP_PREPARE
+int pa_mmap(struct vm_area_desc *desc);
+#else
 int pa_mmap(struct file *file, struct vm_area_struct *vma);
+#endif
 
 /* ioctl.c */
 long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

@@ -32,6 +32,9 @@
 #include "reclaim.h"
 #include "trace.h"
 
+/* As many as the core frees at a time (a folio_batch). */
+#define PA_FREE_BATCH	31
+
 static struct kmem_cache *pa_chunk_cache;
 
 /**
@@ -39,11 +42,12 @@ static struct kmem_cache *pa_chunk_cache;
  * @arena: the arena
  * @gfp: PA_GFP_*
  * @order: log2 of the number of pages
+ * @page: number of its first page in the arena
  *
  * Context: may sleep.
  * Return: the folio, or NULL.
  */
-struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order)
+struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order, pgoff_t page)
 {
 	struct pa_charge charge;
 	struct folio *folio;
@@ -51,6 +55,12 @@ struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int ord
 	pa_charge_begin(arena, &charge);
 	folio = folio_alloc(gfp, order);
 	pa_charge_end(&charge);
+	/*
+	 * Whoever had the memory before has left an index here.  The core maps no folio as a
+	 * whole that by its index ends behind the end of the file.
+	 */
+	if (folio)
+		folio->index = page;
 	return folio;
 }
 
@@ -557,13 +567,16 @@ static bool pa_policy_huge(struct pa_arena *arena, struct pa_chunk *c, bool whol
 			   bool scavenged, const unsigned long *live)
 {
 	u64 free = pa_free_if_huge(arena, c, live) << PAGE_SHIFT;
+	u64 bound = max_t(u64, PA_AUTO_SLACK, arena->heap.stats.heap_inuse / PA_AUTO_SHARE);
 
 	if (!pa_limit_allows(arena, c, live))
 		return false;
 	if (whole || (scavenged && arena->setup.huge == PAGEARENA_HUGE_ALWAYS))
 		return true;
-	return scavenged &&
-	       free <= max_t(u64, PA_AUTO_SLACK, arena->heap.stats.heap_inuse / PA_AUTO_SHARE);
+	/* Much warm memory elsewhere is no reason to begin a dense chunk with small folios. */
+	if (bitmap_weight(live, PA_CHUNK_PAGES) >= PA_CHUNK_PAGES / 2)
+		bound *= 2;
+	return scavenged && free <= bound;
 }
 
 /*
@@ -586,7 +599,8 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	if (!ok)
 		return false;
 
-	folio = pa_folio_alloc(arena, PA_GFP_HUGE | __GFP_ZERO, PA_CHUNK_ORDER);
+	folio = pa_folio_alloc(arena, PA_GFP_HUGE | __GFP_ZERO, PA_CHUNK_ORDER,
+			       c->index << PA_CHUNK_ORDER);
 	if (!folio) {
 		atomic64_inc(&arena->count.huge_failed);
 		return false;
@@ -614,10 +628,12 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 		pa_chunk_account(arena, c, live, 1);
 	}
 	spin_unlock(&arena->lock);
+	if (!ok)
+		folio_put(folio);
+	else if (!xa_empty(&arena->torn))
+		xa_set_mark(&arena->torn, c->index, PA_TORN_HUGE);
 	if (ok)
 		pa_shadow_hit(arena, c, 0, PA_CHUNK_PAGES);
-	else
-		folio_put(folio);
 	return ok;
 }
 
@@ -650,7 +666,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 	spin_lock(&arena->lock);
 	ok = pa_pages_covered(arena, page, PA_MID_PAGES);
 	spin_unlock(&arena->lock);
-	folio = ok ? pa_folio_alloc(arena, PA_GFP_MID | __GFP_ZERO, PA_MID_ORDER) : NULL;
+	folio = ok ? pa_folio_alloc(arena, PA_GFP_MID | __GFP_ZERO, PA_MID_ORDER, page) : NULL;
 	if (!folio)
 		return false;
 	if (pa_item_attach(arena, c, folio_nid(folio))) {
@@ -724,7 +740,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 
 	if (pa_chunk_fill_mid(arena, c, i))
 		return 0;
-	folio = pa_folio_alloc(arena, gfp | __GFP_ZERO, 0);
+	folio = pa_folio_alloc(arena, gfp | __GFP_ZERO, 0, page);
 	if (!folio)
 		return -ENOMEM;
 	if (pa_item_attach(arena, c, folio_nid(folio))) {
@@ -778,8 +794,9 @@ void pa_zap(struct pa_arena *arena, u64 offset, u64 len)
  */
 void pa_folio_settle(struct folio *folio)
 {
-	folio_lock(folio);
-	folio_unlock(folio);
+	folio_wait_locked(folio);
+	/* Pairs with folio_unlock() in the fault: the zap that follows sees what it mapped. */
+	smp_mb();
 }
 
 /**
@@ -800,27 +817,36 @@ void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c)
 	pa_charge_begin(arena, &charge);
 	xa_store(&arena->torn, c->index, xa_mk_value(1), gfp | __GFP_ACCOUNT | __GFP_NOWARN);
 	pa_charge_end(&charge);
+	if (c->state == PA_CHUNK_HUGE)
+		xa_set_mark(&arena->torn, c->index, PA_TORN_HUGE);
+	else
+		xa_clear_mark(&arena->torn, c->index, PA_TORN_HUGE);
 }
 
 /**
  * pa_small_free() - give back the folios of a small chunk, and the array
  * @small: the array, or NULL
  *
+ * All at once: the core takes what they were charged off the memory cgroup in one go, and
+ * the allocator's lock once for many.
+ *
  * Context: may sleep.
  */
 void pa_small_free(struct folio **small)
 {
-	unsigned int i, n;
+	unsigned int i, n = 0;
 
 	if (!small)
 		return;
 	for (i = 0; i < PA_CHUNK_PAGES; i++) {
-		if (!small[i])
+		struct folio *folio = small[i];
+
+		if (!folio)
 			continue;
-		n = folio_nr_pages(small[i]);
-		folio_put(small[i]);
-		i += n - 1;
+		i += folio_nr_pages(folio) - 1;
+		small[n++] = folio;
 	}
+	pa_release_folios(small, n);
 	kfree(small);
 }
 
@@ -873,16 +899,22 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 /* Gives back what pa_chunk_detach() took.  Returns the number of pages that are free now. */
 static u64 pa_list_put(struct list_head *list)
 {
-	struct folio *folio, *next;
+	struct folio *batch[PA_FREE_BATCH], *folio, *next;
+	unsigned int n = 0;
 	u64 pages = 0;
 
 	list_for_each_entry_safe(folio, next, list, lru) {
 		list_del(&folio->lru);
 		if (folio_ref_count(folio) == 1)
 			pages += folio_nr_pages(folio);
-		folio_put(folio);
-		cond_resched();
+		batch[n++] = folio;
+		if (n == PA_FREE_BATCH) {
+			pa_release_folios(batch, n);
+			n = 0;
+			cond_resched();
+		}
 	}
+	pa_release_folios(batch, n);
 	return pages;
 }
 

@@ -58,7 +58,8 @@ struct pa_item;
 
 /*
  * PAGEARENA_HUGE_AUTO backs a chunk of which a part is scavenged if what is backed and free
- * stays below this, in bytes, or below this share of what is allocated.
+ * stays below this, in bytes, or below this share of what is allocated; twice that, if half
+ * of the chunk is allocated.
  */
 #define PA_AUTO_SLACK	(2 * PA_CHUNK_SIZE)
 #define PA_AUTO_SHARE	4
@@ -115,7 +116,7 @@ struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i);
 int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gfp_t gfp);
 
 bool pa_chunk_is_huge(struct pa_arena *arena, u64 offset);
-struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order);
+struct folio *pa_folio_alloc(struct pa_arena *arena, gfp_t gfp, unsigned int order, pgoff_t page);
 bool pa_chunk_live(struct pa_arena *arena, unsigned long index, unsigned long *live,
 		   bool *scavenged);
 unsigned int pa_inuse_weight(const struct pa_chunk *c, const unsigned long *live);

@@ -31,6 +31,28 @@
 #endif
 
 /*
+ * A mapping is described to ->mmap_prepare before it is made.  With ->mmap, 7.2 would not
+ * merge what is mapped anew with its neighbours; earlier kernels try that after ->mmap.
+ */
+#define PA_MMAP_PREPARE	(LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0))
+#if PA_MMAP_PREPARE
+#define PA_MMAP_OP	mmap_prepare
+#else
+#define PA_MMAP_OP	mmap
+#endif
+
+/* Drops one reference to each of some folios, in batches. */
+static inline void pa_release_folios(struct folio **folios, unsigned int n)
+{
+	/* Before 6.4 it takes pages only; a folio begins with its first page. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	release_pages((struct page **)folios, n);
+#else
+	release_pages(folios, n);
+#endif
+}
+
+/*
  * Does one fault map all of a large folio of a file?  Tried on 7.2; 6.1 and 6.12 map one
  * page at a time.
  */

@@ -103,8 +103,10 @@ static bool pa_take_torn(struct pa_arena *arena, unsigned long index)
 {
 	bool huge;
 
-	if (!xa_load(&arena->torn, index))
+	if (!xa_get_mark(&arena->torn, index, PA_TORN_HUGE))
 		return false;
+	/* First, so that a mark that comes while it is looked at stays. */
+	xa_clear_mark(&arena->torn, index, PA_TORN_HUGE);
 	spin_lock(&arena->lock);
 	huge = pa_chunk_is_huge(arena, (u64)index << PA_CHUNK_SHIFT);
 	spin_unlock(&arena->lock);
@@ -201,13 +203,13 @@ void pa_map_anew(struct file *file)
 	unsigned long index, end, addr;
 	int err;
 
-	if (PMD_SIZE != PA_CHUNK_SIZE || xa_empty(&arena->torn) || !current->mm ||
+	if (PMD_SIZE != PA_CHUNK_SIZE || !xa_marked(&arena->torn, PA_TORN_HUGE) || !current->mm ||
 	    READ_ONCE(arena->map_mm) != current->mm)
 		return;
 	/* The core would ask for an executable mapping, which pa_mmap() refuses, too late. */
 	if (current->personality & READ_IMPLIES_EXEC)
 		return;
-	for (index = 0; xa_find(&arena->torn, &index, ULONG_MAX, XA_PRESENT); index = end) {
+	for (index = 0; xa_find(&arena->torn, &index, ULONG_MAX, PA_TORN_HUGE); index = end) {
 		for (end = index; pa_take_torn(arena, end); end++)
 			;
 		if (end == index) {
@@ -222,6 +224,55 @@ void pa_map_anew(struct file *file)
 	}
 }
 
+/* Where pa_map_anew() shall look.  No more than a hint, and never followed. */
+static void pa_mapped_last(struct pa_arena *arena, const void *mm, unsigned long start,
+			   pgoff_t pgoff, vm_flags_t flags)
+{
+	if (!(flags & VM_WRITE) || !(flags & VM_READ))
+		return;
+	WRITE_ONCE(arena->map_mm, mm);
+	WRITE_ONCE(arena->map_base, start - (pgoff << PAGE_SHIFT));
+	WRITE_ONCE(arena->map_flags, flags);
+}
+
+static int pa_mmap_check(struct pa_arena *arena, vm_flags_t flags, pgoff_t pgoff, u64 len)
+{
+	u64 pages;
+
+	if (!pa_arena_ready(arena))
+		return -EBADFD;
+	if (!(flags & VM_SHARED))
+		return -EINVAL;
+	if (flags & VM_EXEC)
+		return -EPERM;
+	pages = arena->setup.arena_bytes >> PAGE_SHIFT;
+	if (pgoff > pages || len > pages - pgoff)
+		return -EINVAL;
+	return 0;
+}
+
+#if PA_MMAP_PREPARE
+/**
+ * pa_mmap() - map a part of an arena; see below
+ * @desc: what to map, and where
+ */
+int pa_mmap(struct vm_area_desc *desc)
+{
+	struct pa_arena *arena = desc->file->private_data;
+	int err = pa_mmap_check(arena, vma_flags_to_legacy(desc->vma_flags), desc->pgoff,
+				(desc->end - desc->start) >> PAGE_SHIFT);
+
+	if (err)
+		return err;
+	vma_desc_set_flags(desc, VMA_DONTCOPY_BIT);
+	vma_desc_clear_flags(desc, VMA_MAYEXEC_BIT);
+	desc->private_data = arena;
+	desc->vm_ops = &pa_vm_ops;
+	pa_mapped_last(arena, desc->mm, desc->start, desc->pgoff,
+		       vma_flags_to_legacy(desc->vma_flags));
+	return 0;
+}
+#else
 /**
  * pa_mmap() - map a part of an arena
  * @file: the arena's file
@@ -239,26 +290,15 @@ void pa_map_anew(struct file *file)
 int pa_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct pa_arena *arena = file->private_data;
-	u64 pages;
+	int err = pa_mmap_check(arena, vma->vm_flags, vma->vm_pgoff, vma_pages(vma));
 
-	if (!pa_arena_ready(arena))
-		return -EBADFD;
-	if (!(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
-	if (vma->vm_flags & VM_EXEC)
-		return -EPERM;
-	pages = arena->setup.arena_bytes >> PAGE_SHIFT;
-	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
-		return -EINVAL;
+	if (err)
+		return err;
 	pa_vm_flags_set(vma, VM_DONTCOPY);
 	pa_vm_flags_clear(vma, VM_MAYEXEC);
 	vma->vm_private_data = arena;
 	vma->vm_ops = &pa_vm_ops;
-	if (vma->vm_flags & VM_WRITE && vma->vm_flags & VM_READ) {
-		/* Where pa_map_anew() shall look.  No more than a hint, and never followed. */
-		WRITE_ONCE(arena->map_mm, vma->vm_mm);
-		WRITE_ONCE(arena->map_base, vma->vm_start - (vma->vm_pgoff << PAGE_SHIFT));
-		WRITE_ONCE(arena->map_flags, vma->vm_flags);
-	}
+	pa_mapped_last(arena, vma->vm_mm, vma->vm_start, vma->vm_pgoff, vma->vm_flags);
 	return 0;
 }
+#endif

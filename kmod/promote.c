@@ -8,17 +8,13 @@
  */
 #include <linux/bitmap.h>
 #include <linux/fs.h>
-#include <linux/fs_struct.h>
 #include <linux/highmem.h>
-#include <linux/init_task.h>
 #include <linux/jiffies.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
-#include <linux/path.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/workqueue.h>
@@ -46,6 +42,9 @@ MODULE_PARM_DESC(promote_density,
 #define PA_PROMOTE_DELAY	(HZ / 20 + 1)
 #define PA_PROMOTE_BACKOFF_MAX	(60 * HZ)
 
+/* Pages that are copied or cleared without a look whether somebody else shall run. */
+#define PA_COPY_BATCH	16
+
 static struct workqueue_struct *pa_promote_wq;
 
 /* The machine's policy */
@@ -53,34 +52,41 @@ static struct workqueue_struct *pa_promote_wq;
 static bool pa_thp_never;
 static unsigned long pa_thp_next = INITIAL_JIFFIES;
 
-/**
- * pa_thp_refresh() - look whether the machine wants no huge pages
- *
- * The setting is no symbol that a module could use; it is read where everybody reads it,
- * once a second at most, from the initial root, as the caller's may have no sysfs.
- *
- * Context: may sleep; no locks.
+/*
+ * The setting is no symbol that a module could use; it is read where everybody reads it.  A
+ * worker does that, with the kernel's credentials and root: the caller's may see no sysfs.
  */
-void pa_thp_refresh(void)
+static void pa_thp_read(struct work_struct *work)
 {
+	struct file *file = filp_open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY, 0);
 	char text[64] = "";
-	struct file *file;
-	struct path root;
 	loff_t pos = 0;
 
-	if (time_before(jiffies, READ_ONCE(pa_thp_next)))
-		return;
-	WRITE_ONCE(pa_thp_next, jiffies + HZ);
-	task_lock(&init_task);
-	get_fs_root(init_task.fs, &root);
-	task_unlock(&init_task);
-	file = file_open_root(&root, "sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY, 0);
-	path_put(&root);
 	if (IS_ERR(file))
 		return;
 	if (kernel_read(file, text, sizeof(text) - 1, &pos) > 0)
 		WRITE_ONCE(pa_thp_never, strstr(text, "[never]"));
 	filp_close(file, NULL);
+}
+
+static DECLARE_WORK(pa_thp_work, pa_thp_read);
+
+/**
+ * pa_thp_refresh() - look whether the machine wants no huge pages
+ * @wait: until that is known; otherwise it will be soon
+ *
+ * It looks once a second at most.
+ *
+ * Context: any; may sleep if @wait, no locks but setup_lock.
+ */
+void pa_thp_refresh(bool wait)
+{
+	if (time_after_eq(jiffies, READ_ONCE(pa_thp_next))) {
+		WRITE_ONCE(pa_thp_next, jiffies + HZ);
+		schedule_work(&pa_thp_work);
+	}
+	if (wait)
+		flush_work(&pa_thp_work);
 }
 
 /**
@@ -127,8 +133,8 @@ static bool pa_small_alone(const struct pa_chunk *c)
 {
 	unsigned int i;
 
-	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
-		if (folio_ref_count(c->small[i]) != 1)
+	for (i = 0; i < PA_CHUNK_PAGES; i++)
+		if (c->small[i] && folio_ref_count(c->small[i]) != 1)
 			return false;
 	return true;
 }
@@ -151,7 +157,8 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 		return PAGEARENA_PROMOTE_DEADLINE;
 	if (!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))
 		return PAGEARENA_PROMOTE_NOMEM;
-	huge = pa_folio_alloc(arena, opts->compact ? PA_GFP_COMPACT : PA_GFP_HUGE, PA_CHUNK_ORDER);
+	huge = pa_folio_alloc(arena, opts->compact ? PA_GFP_COMPACT : PA_GFP_HUGE, PA_CHUNK_ORDER,
+			      c->index << PA_CHUNK_ORDER);
 	if (!huge) {
 		atomic64_inc(&arena->count.huge_failed);
 		return PAGEARENA_PROMOTE_NOMEM;
@@ -161,8 +168,9 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 	if (!whole)
 		pa_fill_spares(arena);
 
-	for_each_set_bit(i, c->present, PA_CHUNK_PAGES)
-		pa_folio_settle(c->small[i]);
+	for (i = 0; i < PA_CHUNK_PAGES; i++)
+		if (c->small[i])
+			pa_folio_settle(c->small[i]);
 	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
 	if (!pa_small_alone(c)) {
 		folio_put(huge);
@@ -179,7 +187,8 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 		} else {
 			clear_highpage(folio_page(huge, i));
 		}
-		cond_resched();
+		if (i % PA_COPY_BATCH == 0)
+			cond_resched();
 	}
 
 	small = c->small;
@@ -286,7 +295,8 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
 	pa_chunk_live(arena, c->index, live, NULL);
 	spin_unlock(&arena->lock);
 	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
-		small[i] = pa_folio_alloc(arena, PA_GFP_DEMOTE, 0);
+		small[i] = pa_folio_alloc(arena, PA_GFP_DEMOTE, 0,
+					  (c->index << PA_CHUNK_ORDER) + i);
 		if (!small[i]) {
 			err = -ENOMEM;
 			goto out;
@@ -361,7 +371,7 @@ static void pa_promote_work(struct work_struct *work)
 	u64 start = ktime_get_ns(), spent;
 	int ret;
 
-	pa_thp_refresh();
+	pa_thp_refresh(true);
 	if (!percent || !pa_huge_enabled(arena))
 		return;
 	if (!xa_find(&arena->chunks, &index, ULONG_MAX, PA_MARK_DENSE)) {
@@ -452,5 +462,6 @@ int __init pa_promote_init(void)
 
 void pa_promote_exit(void)
 {
+	cancel_work_sync(&pa_thp_work);
 	destroy_workqueue(pa_promote_wq);
 }

@@ -31,7 +31,7 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c);
 void pa_chunk_begin_anew(struct pa_arena *arena, struct pa_chunk *c);
 
 bool pa_huge_enabled(struct pa_arena *arena);
-void pa_thp_refresh(void);
+void pa_thp_refresh(bool wait);
 
 void pa_promote_start(struct pa_arena *arena);
 void pa_promote_stop(struct pa_arena *arena);

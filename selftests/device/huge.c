@@ -166,6 +166,36 @@ static void test_auto_bound(void)
 	pa_close(&a);
 }
 
+/* For chunks that are half allocated it is twice as much. */
+static void test_auto_dense(void)
+{
+	struct pagearena_stats st;
+	unsigned int dense = 0;
+	struct arena a;
+	__u64 at, i;
+
+	open_arena(&a, PAGEARENA_HUGE_AUTO, GiB);
+	do {
+		at = pa_alloc(&a, a.page, HUGE, 0);
+		a.base[at] = 1;
+	} while (is_huge(&a, at));
+	for (i = 0; i < 2 * AUTO_SLACK / MiB; i++) {
+		at = pa_alloc(&a, HUGE / 2, HUGE, 0);
+		a.base[at] = 1;
+		dense += is_huge(&a, at);
+		st = pa_stats(a.fd);
+		CHECK_OP(st.backed_free, <=, 2 * AUTO_SLACK);
+		/* The others get nothing of it. */
+		at = pa_alloc(&a, HUGE / 2 - a.page, HUGE, 0);
+		a.base[at] = 1;
+		CHECK(!is_huge(&a, at));
+	}
+	CHECK_OP(dense, >=, AUTO_SLACK / MiB);
+	CHECK_OP(dense, <, 2 * AUTO_SLACK / MiB);
+	pa_check(&a);
+	pa_close(&a);
+}
+
 /* Promotion */
 
 static void test_promote(void)
@@ -1034,6 +1064,34 @@ static void test_pmd(void)
 	pa_close(&a);
 }
 
+/*
+ * Memory that was anonymous before keeps its old index in the kernel's book; that must not be
+ * in the way.
+ */
+static void test_pmd_used(void)
+{
+	struct pagearena_stats st;
+	struct arena a;
+	__u64 at, i;
+	char *p;
+
+	p = mmap(NULL, 64 * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	CHECK(!madvise(p, 64 * MiB, MADV_HUGEPAGE));
+	for (i = 0; i < 64 * MiB; i += PAGE)
+		p[i] = 1;
+	CHECK(!munmap(p, 64 * MiB));
+	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
+	at = pa_alloc(&a, 16 * HUGE, HUGE, 0);
+	for (i = 0; i < 16 * HUGE; i += PAGE)
+		a.base[at + i] = (char)(i / PAGE);
+	st = pa_stats(a.fd);
+	CHECK_EQ(pa_smaps(a.base, a.bytes).pmd, st.huge_bytes);
+	CHECK_OP(st.huge_bytes, >, 0);
+	pa_check(&a);
+	pa_close(&a);
+}
+
 /* A chunk that was mapped page by page, was scavenged whole and is touched again. */
 static void test_pmd_scavenged(void)
 {
@@ -1059,6 +1117,71 @@ static void test_pmd_scavenged(void)
 	a.base[at] = 1;
 	CHECK_EQ(pa_smaps(a.base, a.bytes).pmd, HUGE);
 	CHECK_EQ(pa_smaps(a.base, a.bytes).nr, 1);
+	pa_check(&a);
+	pa_close(&a);
+}
+
+/* From 7.2 on one fault maps all of a folio, so small chunks get larger ones. */
+static void test_mid(void)
+{
+	unsigned int major, minor;
+	struct pagearena_alloc req;
+	__u64 at, i, faults;
+	char release[64];
+	struct arena a;
+	int n;
+
+	read_text("/proc/sys/kernel/osrelease", release, sizeof(release));
+	n = sscanf(release, "%u.%u", &major, &minor);
+	CHECK_EQ(n, 2);
+	if (major < 7 || (major == 7 && minor < 2))
+		SKIP("this kernel maps a folio page by page");
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 16 * MiB, .granule = 64 * KiB,
+					      .huge = PAGEARENA_HUGE_NEVER });
+	at = pa_alloc(&a, MiB, HUGE, 0);
+	/* The first touch of 64 KiB is the only fault for all of it. */
+	for (i = 0; i < MiB; i += 64 * KiB) {
+		faults = pa_stats(a.fd).nr_fault;
+		pa_fill(a.base + at + i + 20 * KiB, PAGE, i + 1);
+		CHECK(pa_zero(a.base + at + i, 20 * KiB));
+		pa_fill(a.base + at + i, 64 * KiB, i + 1);
+		CHECK_EQ(pa_stats(a.fd).nr_fault, faults + 1);
+		CHECK_EQ(pa_stats(a.fd).nr_mid_alloc, i / (64 * KiB) + 1);
+		CHECK_EQ(pa_stats(a.fd).small_bytes, i + 64 * KiB);
+	}
+	for (i = 0; i < MiB; i += 64 * KiB)
+		CHECK(pa_filled(a.base + at + i, 64 * KiB, i + 1));
+
+	/* A span that does not cover 64 KiB gets single pages. */
+	CHECK_EQ(pa_alloc(&a, 32 * KiB, 0, 0), at + MiB);
+	a.base[at + MiB] = 1;
+	CHECK_EQ(pa_stats(a.fd).nr_mid_alloc, 16);
+	CHECK_EQ(pa_stats(a.fd).small_bytes, MiB + PAGE);
+	pa_free(&a, at + MiB);
+	pa_free(&a, at);
+
+	/* One granule among live ones goes, and comes back clear. */
+	for (i = 0; i < 8; i++)
+		CHECK_EQ(pa_alloc(&a, 64 * KiB, 0, 0), at + i * 64 * KiB);
+	pa_free(&a, at + 3 * 64 * KiB);
+	CHECK_OP(pa_scavenge(&a, ALL, 0, NULL), >=, 64 * KiB);
+	CHECK_EQ(pa_stats(a.fd).small_bytes, 7 * 64 * KiB);
+	CHECK_EQ(pa_smaps(a.base, a.bytes).rss, 7 * 64 * KiB);
+	for (i = 0; i < 8; i++)
+		CHECK(i == 3 || pa_filled(a.base + at + i * 64 * KiB, 64 * KiB, i * 64 * KiB + 1));
+	CHECK(!pa_alloc_fd(a.fd, 64 * KiB, 0, 0, &req));
+	CHECK_EQ(req.offset, at + 3 * 64 * KiB);
+	CHECK_EQ(req.out_flags & PAGEARENA_ALLOCED_ZERO, PAGEARENA_ALLOCED_ZERO);
+	CHECK(pa_zero(a.base + at + 3 * 64 * KiB, 64 * KiB));
+	CHECK_EQ(pa_stats(a.fd).small_bytes, 8 * 64 * KiB);
+
+	/* They move to a huge folio and back. */
+	CHECK_EQ(pa_promote(&a, at), PAGEARENA_PROMOTE_DONE);
+	CHECK_EQ(pa_stats(a.fd).bytes_copied, 8 * 64 * KiB);
+	CHECK_OP(pa_scavenge_flags(&a, ALL, 0, FORCE), >=, HUGE - 8 * 64 * KiB);
+	CHECK_EQ(pa_stats(a.fd).small_bytes, 8 * 64 * KiB);
+	for (i = 0; i < 8; i++)
+		CHECK(i == 3 || pa_filled(a.base + at + i * 64 * KiB, 64 * KiB, i * 64 * KiB + 1));
 	pa_check(&a);
 	pa_close(&a);
 }
@@ -1395,7 +1518,7 @@ static void thp_set(const char *text, char *was, size_t size)
 
 static void test_thp_never(void)
 {
-	struct arena a, b;
+	struct arena a, b, c;
 	char was[32];
 	bool huge[3];
 	__u64 at;
@@ -1415,7 +1538,9 @@ static void test_thp_never(void)
 	CHECK(!huge[0]);
 	CHECK(huge[1]);
 	CHECK(huge[2]);
-	/* And AUTO uses them again. */
+	/* And AUTO uses them again, once somebody has looked. */
+	open_arena(&c, PAGEARENA_HUGE_AUTO, HUGE);
+	pa_close(&c);
 	at = pa_alloc(&a, HUGE, HUGE, 0);
 	a.base[at] = 1;
 	CHECK(is_huge(&a, at));
@@ -1606,6 +1731,7 @@ static void test_exhausted(void)
 static const struct pa_test tests[] = {
 	{ "first touch by policy", test_first_touch },
 	{ "AUTO backs little that is not asked for", test_auto_bound },
+	{ "AUTO backs more in dense chunks", test_auto_dense },
 	{ "promotion copies what is live", test_promote },
 	{ "promotion refused: empty, not grown", test_refused },
 	{ "promotion refused: sparse", test_density },
@@ -1626,6 +1752,8 @@ static const struct pa_test tests[] = {
 	{ "huge again when spans coalesce", test_coalesced },
 	{ "mapped by one entry after promotion", test_pmd },
 	{ "mapped by one entry after scavenging", test_pmd_scavenged },
+	{ "mapped by one entry, in used memory", test_pmd_used },
+	{ "small chunks of 64 KiB folios", test_mid },
 	{ "mappings that were changed stay so", test_changed },
 	{ "mappings that are gone stay so", test_replaced },
 	{ "other mappings and processes", test_others },

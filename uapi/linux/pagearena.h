@@ -150,7 +150,8 @@ struct pagearena_info {
  * says so and such a folio lies ready; nothing waits for compaction.  With
  * %PAGEARENA_HUGE_AUTO the policy says so if all of the chunk is allocated, or free and
  * not scavenged; or if what is free and backed comes to no more than a quarter of what is
- * allocated, or 4 MiB, after it.  The free part of the chunk is no longer scavenged then.
+ * allocated, or 4 MiB, after it, and twice that for a chunk of which half or more is
+ * allocated.  The free part of the chunk is no longer scavenged then.
  * AUTO follows the machine: while /sys/kernel/mm/transparent_hugepage/enabled says "never"
  * (looked at once a second at most), it behaves as %PAGEARENA_HUGE_NEVER.  ALWAYS does not
  * look.
