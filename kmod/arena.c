@@ -175,9 +175,9 @@ void pa_arena_destroy(struct pa_arena *arena)
 {
 	pa_debugfs_remove(arena);
 	pa_promote_stop(arena);
+	pa_background_stop(arena);
 	pa_backing_forget(arena);
 	pa_reclaim_stop(arena);
-	pa_background_stop(arena);
 	pa_backing_destroy(arena);
 	pa_shadow_destroy(arena);
 	xa_destroy(&arena->torn);
@@ -308,7 +308,10 @@ int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft)
 		return -EINTR;
 	old = arena->limit;
 	old_soft = arena->limit_soft;
-	err = pa_quota_change(arena, old, limit, soft);
+	err = pa_quota_check(arena, limit, soft);
+	/* More is reserved before, less after; so it is what cannot fail that comes last. */
+	if (!err && limit > old)
+		err = pa_quota_change(arena, old, limit);
 	if (err)
 		goto out;
 	spin_lock(&arena->lock);
@@ -329,8 +332,10 @@ int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft)
 		WRITE_ONCE(arena->limit, old);
 		WRITE_ONCE(arena->limit_soft, old_soft);
 		spin_unlock(&arena->lock);
-		/* What was given back may be gone only if it shrank, which needs no quota. */
-		pa_quota_change(arena, limit, old, old_soft);
+		if (limit > old)
+			pa_quota_change(arena, limit, old);
+	} else if (limit < old) {
+		pa_quota_change(arena, old, limit);
 	}
 out:
 	mutex_unlock(&arena->setup_lock);

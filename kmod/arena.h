@@ -13,8 +13,7 @@
  *               list_lru's locks; pressure_lock
  *
  * The shrinker can be entered from any allocation, so it only tries scavenge_lock, chunk
- * locks and folio locks (reclaim.c).  The worker's pa_serve_lock (background.c) comes before
- * scavenge_lock.
+ * locks and folio locks (reclaim.c).
  *
  * The heap lock is a spinlock.  Nothing is copied from or to user space,
  * faulted, zapped or allocated under it.
@@ -247,7 +246,8 @@ unsigned long pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c);
 
 /* quota.c */
 int pa_quota_reserve(struct pa_arena *arena, struct pagearena_setup *setup);
-int pa_quota_change(struct pa_arena *arena, u64 from, u64 to, bool soft);
+int pa_quota_check(const struct pa_arena *arena, u64 limit, bool soft);
+int pa_quota_change(struct pa_arena *arena, u64 from, u64 to);
 void pa_quota_release(struct pa_arena *arena);
 
 /* fault.c */

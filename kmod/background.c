@@ -22,6 +22,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
+#include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -64,8 +65,8 @@ static DECLARE_DELAYED_WORK(pa_work, pa_background_work);
 /* Protects the list, and what of an arena belongs to it. */
 static DEFINE_SPINLOCK(pa_queue_lock);
 static LIST_HEAD(pa_queue);
-/* Held by the worker while it serves an arena. */
-static DEFINE_MUTEX(pa_serve_lock);
+/* The arena that the worker is at work on. */
+static struct pa_arena *pa_serving;
 
 /* Queueing */
 
@@ -218,9 +219,10 @@ static u64 pa_refault_window(struct pa_arena *arena)
 static void pa_adapt(struct pa_arena *arena, u64 now)
 {
 	struct pa_background *bg = &arena->background;
-	u64 window = pa_refault_window(arena), refault, released;
+	u64 times = div64_u64(now - bg->adapted, pa_refault_window(arena));
+	u64 refault, released;
 
-	if (now - bg->adapted < window)
+	if (!times)
 		return;
 	refault = atomic64_read(&arena->count.bytes_refault);
 	released = atomic64_read(&arena->count.bytes_background) +
@@ -228,8 +230,7 @@ static void pa_adapt(struct pa_arena *arena, u64 now)
 	if (refault > bg->refault && refault - bg->refault >= (released - bg->released) / 4)
 		WRITE_ONCE(bg->slow, min(bg->slow + 1, (unsigned int)PA_SLOW_MAX));
 	else
-		WRITE_ONCE(bg->slow, bg->slow - (unsigned int)min_t(u64, bg->slow,
-						div64_u64(now - bg->adapted, window)));
+		WRITE_ONCE(bg->slow, bg->slow - (unsigned int)min_t(u64, bg->slow, times));
 	bg->adapted = now;
 	bg->refault = refault;
 	bg->released = released;
@@ -289,13 +290,20 @@ static void pa_serve(struct pa_arena *arena)
 {
 	struct pa_background *bg = &arena->background;
 	u64 next = pa_serve_once(arena);
-	bool again;
+	bool again = false;
 
-	if (!next) {
-		spin_lock_irq(&pa_queue_lock);
+	spin_lock_irq(&pa_queue_lock);
+	if (next) {
+		bg->next = next;
+		if (!list_empty(&bg->list))
+			list_move_tail(&bg->list, &pa_queue);
+	} else if (!list_empty(&bg->list)) {
 		WRITE_ONCE(bg->queued, false);
-		list_del(&bg->list);
-		spin_unlock_irq(&pa_queue_lock);
+		list_del_init(&bg->list);
+		again = true;
+	}
+	spin_unlock_irq(&pa_queue_lock);
+	if (again) {
 		/* A FREE that came before this found it queued. */
 		spin_lock(&arena->lock);
 		again = pa_excess_free(arena) && pa_youngest(arena) +
@@ -303,12 +311,11 @@ static void pa_serve(struct pa_arena *arena)
 		spin_unlock(&arena->lock);
 		if (again)
 			pa_background_notice(arena);
-		return;
 	}
 	spin_lock_irq(&pa_queue_lock);
-	bg->next = next;
-	list_move_tail(&bg->list, &pa_queue);
+	pa_serving = NULL;
 	spin_unlock_irq(&pa_queue_lock);
+	wake_up_var(&pa_serving);
 }
 
 static void pa_background_work(struct work_struct *work)
@@ -316,8 +323,7 @@ static void pa_background_work(struct work_struct *work)
 	struct pa_background *bg, *due;
 	u64 now, soonest;
 
-	for (;;) {
-		mutex_lock(&pa_serve_lock);
+	do {
 		now = ktime_get_ns();
 		soonest = U64_MAX;
 		due = NULL;
@@ -327,18 +333,17 @@ static void pa_background_work(struct work_struct *work)
 				due = bg;
 			soonest = min(soonest, bg->next);
 		}
-		if (!due && soonest != U64_MAX)
+		if (due)
+			pa_serving = container_of(due, struct pa_arena, background);
+		else if (soonest != U64_MAX)
 			pa_wake_at(soonest);
 		spin_unlock_irq(&pa_queue_lock);
 		if (due) {
 			due->nr++;
-			pa_serve(container_of(due, struct pa_arena, background));
+			pa_serve(pa_serving);
 		}
-		mutex_unlock(&pa_serve_lock);
-		if (!due)
-			break;
 		cond_resched();
-	}
+	} while (due);
 }
 
 /* Shadows */
@@ -496,13 +501,12 @@ void pa_background_stop(struct pa_arena *arena)
 {
 	struct pa_background *bg = &arena->background;
 
-	mutex_lock(&pa_serve_lock);
 	spin_lock_irq(&pa_queue_lock);
-	if (bg->queued)
-		list_del(&bg->list);
-	bg->queued = true;
+	list_del_init(&bg->list);
+	/* Nobody queues it again. */
+	WRITE_ONCE(bg->queued, true);
 	spin_unlock_irq(&pa_queue_lock);
-	mutex_unlock(&pa_serve_lock);
+	wait_var_event(&pa_serving, READ_ONCE(pa_serving) != arena);
 }
 
 int __init pa_background_init(void)

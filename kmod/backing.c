@@ -423,7 +423,7 @@ void pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign
  * or not grown yet.
  */
 bool pa_chunk_live(struct pa_arena *arena, unsigned long index, unsigned long *live,
-			  bool *scavenged)
+		   bool *scavenged)
 {
 	struct span_heap *heap = &arena->heap;
 	u64 start = (u64)index << PA_CHUNK_SHIFT, end = start + PA_CHUNK_SIZE, pos = start;

@@ -229,7 +229,8 @@ static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 			 PAGEARENA_POLICY_SCAVENGE_AGE | PAGEARENA_POLICY_LIMIT)
 
 /* Is a value that is to be set in its range, and one that is not 0? */
-static bool pa_policy_value(const struct pagearena_policy *req, u32 bit, u64 value, u64 min, u64 max)
+static bool pa_policy_value(const struct pagearena_policy *req, u32 bit, u64 value, u64 min,
+			    u64 max)
 {
 	return req->set & bit ? value >= min && value <= max : !value;
 }

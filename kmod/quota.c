@@ -20,7 +20,7 @@
 static unsigned long user_bytes_max;
 module_param(user_bytes_max, ulong, 0644);
 MODULE_PARM_DESC(user_bytes_max,
-		 "bytes that the arenas of a user without CAP_SYS_RESOURCE may hold together (default 0: not bounded)");
+		 "bytes that arenas of a user without CAP_SYS_RESOURCE may hold (default 0: any)");
 
 /**
  * struct pa_user - a user with arenas whose limits are reserved
@@ -112,24 +112,35 @@ out:
 }
 
 /**
+ * pa_quota_check() - may an arena have such a limit?
+ * @arena: the arena
+ * @limit: in bytes, 0: none
+ * @soft: it is a goal
+ *
+ * Context: any.
+ * Return: 0; -EDQUOT if the arena has a quota, and so needs a hard limit.
+ */
+int pa_quota_check(const struct pa_arena *arena, u64 limit, bool soft)
+{
+	return arena->user && (!limit || soft) ? -EDQUOT : 0;
+}
+
+/**
  * pa_quota_change() - the limit of an arena is to be another
  * @arena: the arena
  * @from: the limit in force
- * @to: the new limit, 0: none
- * @soft: it is a goal
+ * @to: the new limit
  *
  * Context: may sleep.
- * Return: 0; -EDQUOT.
+ * Return: 0; -EDQUOT, which cannot be if @to is less than @from.
  */
-int pa_quota_change(struct pa_arena *arena, u64 from, u64 to, bool soft)
+int pa_quota_change(struct pa_arena *arena, u64 from, u64 to)
 {
 	struct pa_user *user = arena->user;
 	int err = 0;
 
 	if (!user)
 		return 0;
-	if (!to || soft)
-		return -EDQUOT;
 	mutex_lock(&pa_users_lock);
 	if (to > from && to - from > pa_user_left(user))
 		err = -EDQUOT;
