@@ -21,7 +21,7 @@
 
 static unsigned long spans_max = 16UL << 20;
 module_param(spans_max, ulong, 0644);
-MODULE_PARM_DESC(spans_max, "most spans that an arena may consist of (default 16777216)");
+MODULE_PARM_DESC(spans_max, "most spans that may be allocated in an arena (default 16777216)");
 
 /* A heap that has more spares than this gives some back. */
 #define PA_SPARES_MAX	64
@@ -342,15 +342,6 @@ out:
 	return err;
 }
 
-/* Number of spans that the arena consists of. */
-static u64 pa_nr_spans(const struct pa_arena *arena)
-{
-	const struct span_heap_stats *stats = &arena->heap.stats;
-
-	return stats->spans_inuse + stats->spans_free + stats->spans_scavenged +
-	       stats->spans_transit;
-}
-
 /**
  * pa_arena_alloc() - allocate a span
  * @arena: an arena that is set up
@@ -389,8 +380,8 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 		err = -ENOMEM;
 		limited = true;
 	}
-	/* It may take a span of its own, and leave one at either side. */
-	if (pa_nr_spans(arena) + 2 > READ_ONCE(spans_max))
+	/* Free spans lie between allocated ones and at the ends of chunks: that bounds them, too. */
+	if (arena->heap.stats.spans_inuse >= READ_ONCE(spans_max))
 		err = -ENOMEM;
 	if (!err)
 		err = span_heap_alloc(&arena->heap, npages, max(req->align, page) >> shift, &s,

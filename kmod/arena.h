@@ -133,6 +133,7 @@ enum pa_cause {
  * @pass: what the current scavenging takes; written under @scavenge_lock and @lock
  * @pass_chunk: PA_PASS_CHUNK: number of the chunk; likewise
  * @pass_by_size: it takes the largest spans first; likewise
+ * @pass_left: bytes that it may still take; likewise
  * @pass_done: it can find nothing more; likewise
  * @policy: what the arena does by itself; fields are read and written singly
  * @promote_work: the background promotion
@@ -152,7 +153,7 @@ enum pa_cause {
  * @pressure_wait: who polls
  * @pressure_last: jiffies of the last event
  * @pressure_seq: number of events
- * @pressure_flags: PAGEARENA_PRESSURE_* since the last STATS
+ * @pressure_flags: PAGEARENA_PRESSURE_* that the owner has not seen
  * @count: events
  * @debugfs: directory, or NULL or an error
  */
@@ -183,6 +184,7 @@ struct pa_arena {
 	enum pa_pass pass;
 	unsigned long pass_chunk;
 	bool pass_by_size;
+	u64 pass_left;
 	bool pass_done;
 
 	struct pagearena_policy policy;

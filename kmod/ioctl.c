@@ -295,12 +295,10 @@ static int pa_ioctl_stats(struct pa_arena *arena, struct pa_arg *arg)
 
 	if (err)
 		return err;
-	if (stats.flags)
+	if (stats.flags & ~PAGEARENA_STATS_PRESSURE)
 		return -EINVAL;
 	pa_arena_stats(arena, &stats);
-	/* Told is told: where there is no room to tell it, it stays. */
-	if (arg->size >= offsetofend(struct pagearena_stats, pressure_flags))
-		stats.pressure_flags = pa_pressure_seen(arena);
+	stats.pressure_flags = pa_pressure_told(arena, stats.flags & PAGEARENA_STATS_PRESSURE);
 	return pa_copy_out(arg, &stats, sizeof(stats));
 }
 

@@ -308,19 +308,21 @@ void pa_pressure(struct pa_arena *arena, unsigned int what)
 }
 
 /**
- * pa_pressure_seen() - what happened since the last call
+ * pa_pressure_told() - what happened
  * @arena: the arena
+ * @seen: take the event away
  *
  * Context: any but interrupts.
  * Return: PAGEARENA_PRESSURE_*
  */
-unsigned int pa_pressure_seen(struct pa_arena *arena)
+unsigned int pa_pressure_told(struct pa_arena *arena, bool seen)
 {
 	unsigned int what;
 
 	spin_lock_irq(&arena->pressure_lock);
 	what = arena->pressure_flags;
-	arena->pressure_flags = 0;
+	if (seen)
+		arena->pressure_flags = 0;
 	spin_unlock_irq(&arena->pressure_lock);
 	return what;
 }

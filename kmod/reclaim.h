@@ -53,7 +53,7 @@ void pa_item_detach(struct pa_arena *arena, struct pa_chunk *c);
 void pa_item_update(struct pa_arena *arena, struct pa_chunk *c);
 
 void pa_pressure(struct pa_arena *arena, unsigned int what);
-unsigned int pa_pressure_seen(struct pa_arena *arena);
+unsigned int pa_pressure_told(struct pa_arena *arena, bool seen);
 __poll_t pa_poll(struct file *file, struct poll_table_struct *wait);
 
 bool pa_in_reclaim(void);

@@ -46,6 +46,7 @@ static int pa_op_unused(void *ctx, u64 offset, u64 len)
 		cond_resched();
 	}
 	arena->scavenged += freed;
+	arena->pass_left -= min(len, arena->pass_left);
 	pa_count_freed(arena, freed << PAGE_SHIFT);
 	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
 	spin_lock(&arena->lock);
@@ -101,6 +102,9 @@ static bool pa_op_trim(void *ctx, u64 *offset, u64 *len)
 		end = min(end, (u64)(arena->pass_chunk + 1) << PA_CHUNK_SHIFT);
 		break;
 	}
+	/* No more than is asked for, but not in small pieces; from the top down, as Go does. */
+	if (start < end && end - start > arena->pass_left)
+		start = max(start, round_down(end - arena->pass_left, PA_CHUNK_SIZE));
 	if (start >= end)
 		return false;
 	*offset = start;
@@ -161,6 +165,7 @@ static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes
 	spin_lock(&arena->lock);
 	arena->pass = pass;
 	arena->pass_by_size = !by_age;
+	arena->pass_left = arena->cause == PA_CAUSE_CALL ? U64_MAX : bytes;
 	arena->pass_done = false;
 	arena->background.hold = 0;
 	if (by_age)
@@ -183,6 +188,7 @@ static u64 pa_scavenge_spans(struct pa_arena *arena, unsigned long index, u64 mi
 	spin_lock(&arena->lock);
 	arena->pass = PA_PASS_CHUNK;
 	arena->pass_done = false;
+	arena->pass_left = U64_MAX;
 	arena->pass_chunk = index;
 	while (page < end) {
 		struct span *s = span_heap_find(heap, page);

@@ -56,7 +56,9 @@ static const struct field stats_fields[] = {
 	FIELD(pagearena_stats, backed, UNIT_BYTES),
 	FIELD(pagearena_stats, backed_inuse, UNIT_BYTES),
 	FIELD(pagearena_stats, backed_free, UNIT_BYTES),
+	FIELD(pagearena_stats, reclaimable, UNIT_BYTES),
 	FIELD(pagearena_stats, huge_bytes, UNIT_BYTES),
+	FIELD(pagearena_stats, huge_inuse, UNIT_BYTES),
 	FIELD(pagearena_stats, small_bytes, UNIT_BYTES),
 	FIELD(pagearena_stats, backed_peak, UNIT_BYTES),
 	FIELD(pagearena_stats, inuse_peak, UNIT_BYTES),
@@ -74,10 +76,23 @@ static const struct field stats_fields[] = {
 	FIELD(pagearena_stats, nr_zap, UNIT_COUNT),
 	FIELD(pagearena_stats, nr_huge_alloc, UNIT_COUNT),
 	FIELD(pagearena_stats, nr_huge_failed, UNIT_COUNT),
+	FIELD(pagearena_stats, nr_mid_alloc, UNIT_COUNT),
 	FIELD(pagearena_stats, nr_promote, UNIT_COUNT),
+	FIELD(pagearena_stats, nr_promote_background, UNIT_COUNT),
 	FIELD(pagearena_stats, nr_demote, UNIT_COUNT),
+	FIELD(pagearena_stats, nr_demote_failed, UNIT_COUNT),
 	FIELD(pagearena_stats, bytes_copied, UNIT_BYTES),
 	FIELD(pagearena_stats, bytes_zeroed, UNIT_BYTES),
+	FIELD(pagearena_stats, bytes_background, UNIT_BYTES),
+	FIELD(pagearena_stats, bytes_reclaimed, UNIT_BYTES),
+	FIELD(pagearena_stats, bytes_limited, UNIT_BYTES),
+	FIELD(pagearena_stats, bytes_refault, UNIT_BYTES),
+	FIELD(pagearena_stats, background_ns, UNIT_COUNT),
+	FIELD(pagearena_stats, nr_background, UNIT_COUNT),
+	FIELD(pagearena_stats, background_slow, UNIT_COUNT),
+	FIELD(pagearena_stats, background_hold_max, UNIT_COUNT),
+	FIELD(pagearena_stats, pressure_seq, UNIT_COUNT),
+	FIELD(pagearena_stats, pressure_flags, UNIT_HEX),
 };
 
 static const char *fit_name(uint64_t fit)
@@ -134,7 +149,7 @@ static void print_fields(const struct field *fields, size_t count, const void *f
 			printf("%s\n", more || i + 1 < count ? "," : "");
 			continue;
 		}
-		printf("%-16s", fields[i].name);
+		printf("%-21s", fields[i].name);
 		switch (fields[i].unit) {
 		case UNIT_BYTES:
 			printf("%20llu", v);

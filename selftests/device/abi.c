@@ -399,7 +399,7 @@ static void test_errors(void)
 		{ PROMOTE, EINVAL, "far beyond",
 		  { .promote = { .offset = 1ULL << 62, .length = huge } } },
 
-		{ STATS, EINVAL, "unknown flag", { .stats.flags = 1 } },
+		{ STATS, EINVAL, "unknown flag", { .stats.flags = 2 } },
 
 		{ POLICY, EINVAL, "unknown field", { .policy.set = 64 } },
 		{ POLICY, EINVAL, "padding", { .policy.__pad = 1 } },

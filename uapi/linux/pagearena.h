@@ -386,7 +386,8 @@ struct pagearena_promote {
  *	100
  * @retain_percent: it keeps as much free memory as is so many percent of the memory behind
  *	allocated spans, 0 to 1000
- * @scavenge_age_ns: it releases what has been free for longer than this; 0: at once
+ * @scavenge_age_ns: it releases what has been free for longer than this, up to 2^63 - 1;
+ *	0: at once
  * @limit: most bytes that may be backed at a time; 0: no limit
  * @limit_soft: 1 if the limit is soft, else 0
  * @__pad: must be 0
@@ -418,18 +419,21 @@ struct pagearena_policy {
  * DOC: Pressure
  *
  * poll() of the descriptor reports POLLPRI when memory is short: what the process could do
- * is to drain its caches, collect garbage, and free.  STATS tells what happened since it was
- * called last (&struct pagearena_stats.pressure_flags) and takes the event away; the next
- * comes with new pressure, and no sooner than 100 ms after the last.
+ * is to drain its caches, collect garbage, and free.  STATS tells what happened
+ * (&struct pagearena_stats.pressure_flags), and with %PAGEARENA_STATS_PRESSURE takes the event
+ * away; the next comes with new pressure, and no sooner than 100 ms after the last.
  */
 #define PAGEARENA_PRESSURE_RECLAIM	(1U << 0) /* the kernel reclaims from the arena's cgroup */
 #define PAGEARENA_PRESSURE_LIMIT	(1U << 1) /* the arena reached its limit */
 #define PAGEARENA_PRESSURE_NOMEM	(1U << 2) /* a page could not be had */
 
+/* &struct pagearena_stats.flags.  PRESSURE: the pressure that is told is seen, see "Pressure". */
+#define PAGEARENA_STATS_PRESSURE	(1U << 0)
+
 /**
  * struct pagearena_stats - PAGEARENA_IOC_STATS: the figures of an arena
  * @size: in: sizeof(struct pagearena_stats)
- * @flags: must be 0
+ * @flags: in: PAGEARENA_STATS_*
  * @heap_sys: bytes that the heap has grown to
  * @heap_inuse: bytes of allocated spans
  * @heap_idle: bytes of free spans; @heap_sys = @heap_inuse + @heap_idle
@@ -468,9 +472,10 @@ struct pagearena_policy {
  *	such a folio in one fault, arenas with a granule of 64 KiB or more)
  * @nr_refused: chunks that were not promoted, by PAGEARENA_PROMOTE_* value
  * @reclaimable: bytes behind free spans that the kernel can take back at once: all of
- *	@backed_free but what shares a huge folio with live memory, or is less than a granule
+ *	@backed_free but what shares a huge folio with live memory.  With a granule above the
+ *	MMU page no more than that: pieces of granules count until the kernel has tried
  * @pressure_seq: grows by one with each pressure event, see "Pressure"
- * @pressure_flags: PAGEARENA_PRESSURE_*: what happened since STATS was called last
+ * @pressure_flags: PAGEARENA_PRESSURE_*: what happened and has not been seen
  * @bytes_background: bytes released by background scavenging
  * @bytes_reclaimed: bytes released because the machine or the memory cgroup needed them
  * @bytes_limited: bytes released because of the limit
@@ -481,7 +486,7 @@ struct pagearena_policy {
  * @background_slow: it takes 1 / 2^n of its share of the CPU, because of refaults
  * @background_hold_max: the most spans that it passed under one hold of the heap lock
  *
- * All are output.  The heap and backing figures are one consistent picture.
+ * All the others are output.  The heap and backing figures are one consistent picture.
  *
  * Errors: EBADFD, EINVAL.
  */
