@@ -66,6 +66,18 @@ static inline void pa_release_folios(struct folio **folios, unsigned int n)
 	mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags)
 #endif
 
+/* References to a memory cgroup; not all of 6.1 to 6.7 have both. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0) && defined(CONFIG_MEMCG)
+#define pa_memcg_tryget(memcg)		(!(memcg) || css_tryget(&(memcg)->css))
+#define pa_memcg_tryget_online(memcg)	(!(memcg) || css_tryget_online(&(memcg)->css))
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define pa_memcg_tryget(memcg)		true
+#define pa_memcg_tryget_online(memcg)	true
+#else
+#define pa_memcg_tryget(memcg)		mem_cgroup_tryget(memcg)
+#define pa_memcg_tryget_online(memcg)	mem_cgroup_tryget_online(memcg)
+#endif
+
 /* list_lru: 6.8 renamed what goes by the object; 6.13 took the lock away from the walk. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #define pa_list_lru_add(lru, item)	list_lru_add(lru, item)

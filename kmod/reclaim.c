@@ -82,7 +82,7 @@ static void pa_memcg_up(struct pa_arena *arena, struct mem_cgroup *dead)
 	rcu_read_lock();
 	do {
 		memcg = parent_mem_cgroup(memcg);
-	} while (memcg && !mem_cgroup_tryget_online(memcg));
+	} while (memcg && !pa_memcg_tryget_online(memcg));
 	rcu_read_unlock();
 	if (!memcg)
 		return;
@@ -104,7 +104,7 @@ static struct mem_cgroup *pa_memcg_get(struct pa_arena *arena)
 	do {
 		/* A reference that is given up in pa_memcg_up() is gone from here before. */
 		memcg = READ_ONCE(arena->memcg);
-	} while (memcg && !mem_cgroup_tryget(memcg));
+	} while (memcg && !pa_memcg_tryget(memcg));
 	rcu_read_unlock();
 	return memcg;
 }
