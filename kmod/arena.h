@@ -12,8 +12,8 @@
  *             pa_arena.lock   the heap lock: spans, presence of pages, figures
  *               list_lru's locks; pressure_lock
  *
- * The shrinker can be entered from any allocation, so it only tries scavenge_lock, chunk
- * locks and folio locks (reclaim.c).
+ * The shrinker can be entered from any allocation, so it only tries chunk locks and folio
+ * locks (reclaim.c).
  *
  * The heap lock is a spinlock.  Nothing is copied from or to user space,
  * faulted, zapped or allocated under it.
@@ -108,6 +108,30 @@ enum pa_cause {
 };
 
 /**
+ * struct pa_scavenging - a scavenging under way, on the stack of who does it
+ * @cause: why
+ * @pass: what it takes
+ * @index: PA_PASS_CHUNK: number of the chunk
+ * @chunk: PA_CAUSE_RECLAIM: the chunk
+ * @by_size: it takes the largest spans first
+ * @outer: PA_CAUSE_RECLAIM: whose turn it is when it has taken its own
+ * @done: it can find nothing more
+ * @left: bytes that it may still take
+ * @freed: pages that it has freed
+ */
+struct pa_scavenging {
+	enum pa_cause cause;
+	enum pa_pass pass;
+	unsigned long index;
+	struct pa_chunk *chunk;
+	struct pa_scavenging *outer;
+	bool by_size;
+	bool done;
+	u64 left;
+	u64 freed;
+};
+
+/**
  * struct pa_arena - an arena
  * @id: unique while the module is loaded
  * @inode: anonymous inode; every mapping of the arena hangs on its i_mapping
@@ -126,15 +150,8 @@ enum pa_cause {
  * @limit: most bytes that may be backed, 0: no limit; written under @lock
  * @limit_soft: it is a goal; likewise
  * @peak: the most pages that have been present; protected by @lock
- * @scavenge_lock: serialises span_heap_scavenge*()
- * @scavenged: pages freed by the current scavenging; protected by @scavenge_lock
- * @cause: why it scavenges; written under @scavenge_lock
- * @reclaim_chunk: PA_CAUSE_RECLAIM: the chunk; likewise
- * @pass: what the current scavenging takes; written under @scavenge_lock and @lock
- * @pass_chunk: PA_PASS_CHUNK: number of the chunk; likewise
- * @pass_by_size: it takes the largest spans first; likewise
- * @pass_left: bytes that it may still take; likewise
- * @pass_done: it can find nothing more; likewise
+ * @scavenge_lock: serialises walks over spans that scavenge
+ * @sc: the scavenging that the heap works for; protected by @lock
  * @policy: what the arena does by itself; fields are read and written singly
  * @promote_work: the background promotion
  * @promote_cursor: the chunk that it looks at next
@@ -178,14 +195,7 @@ struct pa_arena {
 	u64 peak;
 
 	struct mutex scavenge_lock; /* serialises scavenging */
-	u64 scavenged;
-	enum pa_cause cause;
-	struct pa_chunk *reclaim_chunk;
-	enum pa_pass pass;
-	unsigned long pass_chunk;
-	bool pass_by_size;
-	u64 pass_left;
-	bool pass_done;
+	struct pa_scavenging *sc;
 
 	struct pagearena_policy policy;
 	struct delayed_work promote_work;

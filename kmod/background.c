@@ -204,7 +204,7 @@ bool pa_background_pause(struct pa_arena *arena)
 		bg->hold = 0;
 	}
 	bg->hold++;
-	return arena->pass_done;
+	return arena->sc->done;
 }
 
 static u64 pa_refault_window(struct pa_arena *arena)

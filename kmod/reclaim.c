@@ -14,8 +14,7 @@
  * to the background (see background.c), which is told.
  *
  * Reclaim can be entered from any allocation, the module's own as well, so all that is ever
- * held across an allocation is only tried: the arena's scavenge_lock, the chunk's lock, the
- * folios' locks.  What blocks (i_mmap_rwsem, page-table locks) is what the core's own reclaim
+ * held across an allocation is only tried: the chunk's lock, the folios' locks.  What blocks (i_mmap_rwsem, page-table locks) is what the core's own reclaim
  * blocks on.
  */
 #include <linux/fs.h>
@@ -360,8 +359,9 @@ struct pa_isolate {
 };
 
 /*
- * Takes the first item whose locks are to be had off the list; they are held then, and the
- * arena is pinned.
+ * Takes the first item whose chunk's lock is to be had off the list; it is held then, and the
+ * arena is pinned.  No lock of the whole arena is taken: two that reclaim at a time shall both
+ * get on, or the second one ends in the OOM killer.
  */
 static PA_LRU_WALK(pa_isolate)
 {
@@ -386,12 +386,8 @@ static PA_LRU_WALK(pa_isolate)
 		WRITE_ONCE(i->young, false);
 		return LRU_ROTATE;
 	}
-	if (!mutex_trylock(&arena->scavenge_lock))
+	if (!mutex_trylock(&c->lock))
 		return LRU_ROTATE;
-	if (!mutex_trylock(&c->lock)) {
-		mutex_unlock(&arena->scavenge_lock);
-		return LRU_ROTATE;
-	}
 	refcount_inc(&c->ref);
 	atomic_inc(&arena->reclaim_pins);
 	list_lru_isolate(list, item);
@@ -415,7 +411,6 @@ static unsigned long pa_reclaim_chunk(struct pa_chunk *c)
 	trace_pagearena_reclaim(arena->id, c->index, freed << PAGE_SHIFT);
 	atomic64_add(freed << PAGE_SHIFT, &arena->count.bytes_reclaimed);
 	pa_chunk_unlock_put(arena, c);
-	mutex_unlock(&arena->scavenge_lock);
 	if (atomic_dec_and_test(&arena->reclaim_pins))
 		wake_up_var(&arena->reclaim_pins);
 	return freed;

@@ -17,37 +17,45 @@
 #include "reclaim.h"
 #include "trace.h"
 
-/* Whose memory is it that went? */
-static void pa_count_freed(struct pa_arena *arena, u64 bytes)
+static void pa_count_freed(struct pa_arena *arena, struct pa_scavenging *sc, u64 pages, u64 len)
 {
-	if (arena->cause == PA_CAUSE_LIMIT)
+	u64 bytes = pages << PAGE_SHIFT;
+
+	sc->freed += pages;
+	sc->left -= min(len, sc->left);
+	if (sc->cause == PA_CAUSE_LIMIT)
 		atomic64_add(bytes, &arena->count.bytes_limited);
-	else if (arena->cause == PA_CAUSE_BACKGROUND)
+	else if (sc->cause == PA_CAUSE_BACKGROUND)
 		atomic64_add(bytes, &arena->count.bytes_background);
 }
 
-/* unused(): called under the heap lock and scavenge_lock, with the range in transit. */
+/*
+ * unused(): called under the heap lock, with the range in transit.  What reclaim does comes in
+ * between others' steps, so it puts back whom the heap worked for before it drops the lock.
+ */
 static int pa_op_unused(void *ctx, u64 offset, u64 len)
 	__releases(&((struct pa_arena *)ctx)->lock)
 	__acquires(&((struct pa_arena *)ctx)->lock)
 {
 	struct pa_arena *arena = ctx;
+	struct pa_scavenging *sc = arena->sc;
 	u64 freed = 0;
 	int err;
 
-	lockdep_assert_held(&arena->scavenge_lock);
+	if (sc->cause == PA_CAUSE_RECLAIM)
+		arena->sc = sc->outer;
+	else
+		lockdep_assert_held(&arena->scavenge_lock);
 	spin_unlock(&arena->lock);
-	if (arena->cause == PA_CAUSE_RECLAIM) {
-		err = pa_chunk_take(arena, arena->reclaim_chunk, offset, len, &freed);
+	if (sc->cause == PA_CAUSE_RECLAIM) {
+		err = pa_chunk_take(arena, sc->chunk, offset, len, &freed);
 	} else {
-		err = pa_backing_release(arena, offset, len, arena->cause == PA_CAUSE_BACKGROUND,
+		err = pa_backing_release(arena, offset, len, sc->cause == PA_CAUSE_BACKGROUND,
 					 &freed);
 		pa_fill_spares(arena);
 		cond_resched();
 	}
-	arena->scavenged += freed;
-	arena->pass_left -= min(len, arena->pass_left);
-	pa_count_freed(arena, freed << PAGE_SHIFT);
+	pa_count_freed(arena, sc, freed, len);
 	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
 	spin_lock(&arena->lock);
 	return err;
@@ -81,12 +89,13 @@ static void pa_op_hugepage(void *ctx, u64 offset, u64 len)
 static bool pa_op_trim(void *ctx, u64 *offset, u64 *len)
 {
 	struct pa_arena *arena = ctx;
+	struct pa_scavenging *sc = arena->sc;
 	u64 start = *offset, end = start + *len;
 
-	switch (arena->pass) {
+	switch (sc->pass) {
 	case PA_PASS_WHOLE:
 		/* By size, only smaller spans follow. */
-		arena->pass_done = arena->pass_by_size && *len < PA_CHUNK_SIZE;
+		sc->done = sc->by_size && *len < PA_CHUNK_SIZE;
 		start = round_up(start, PA_CHUNK_SIZE);
 		end = round_down(end, PA_CHUNK_SIZE);
 		break;
@@ -98,13 +107,13 @@ static bool pa_op_trim(void *ctx, u64 *offset, u64 *len)
 			end = round_down(end, PA_CHUNK_SIZE);
 		break;
 	case PA_PASS_CHUNK:
-		start = max(start, (u64)arena->pass_chunk << PA_CHUNK_SHIFT);
-		end = min(end, (u64)(arena->pass_chunk + 1) << PA_CHUNK_SHIFT);
+		start = max(start, (u64)sc->index << PA_CHUNK_SHIFT);
+		end = min(end, (u64)(sc->index + 1) << PA_CHUNK_SHIFT);
 		break;
 	}
 	/* No more than is asked for, but not in small pieces; from the top down, as Go does. */
-	if (start < end && end - start > arena->pass_left)
-		start = max(start, round_down(end - arena->pass_left, PA_CHUNK_SIZE));
+	if (start < end && end - start > sc->left)
+		start = max(start, round_down(end - sc->left, PA_CHUNK_SIZE));
 	if (start >= end)
 		return false;
 	*offset = start;
@@ -139,7 +148,7 @@ static bool pa_stop_any(void *ctx)
 	struct pa_arena *arena = ctx;
 
 	cond_resched_lock(&arena->lock);
-	return arena->pass_done || signal_pending(current);
+	return arena->sc->done || signal_pending(current);
 }
 
 static bool pa_stop_fatal(void *ctx)
@@ -147,7 +156,7 @@ static bool pa_stop_fatal(void *ctx)
 	struct pa_arena *arena = ctx;
 
 	cond_resched_lock(&arena->lock);
-	return arena->pass_done || fatal_signal_pending(current);
+	return arena->sc->done || fatal_signal_pending(current);
 }
 
 static bool pa_stop_background(void *ctx)
@@ -156,40 +165,44 @@ static bool pa_stop_background(void *ctx)
 }
 
 /* One of the first two passes over all spans: by age, or the largest first. */
-static u64 pa_scavenge_pass(struct pa_arena *arena, enum pa_pass pass, u64 bytes, bool by_age,
-			    u64 min_age, bool (*stop)(void *ctx))
+static u64 pa_scavenge_pass(struct pa_arena *arena, struct pa_scavenging *sc, enum pa_pass pass,
+			    u64 bytes, bool by_age, u64 min_age, bool (*stop)(void *ctx))
 {
 	u64 released;
 
+	lockdep_assert_held(&arena->scavenge_lock);
 	pa_fill_spares(arena);
-	spin_lock(&arena->lock);
-	arena->pass = pass;
-	arena->pass_by_size = !by_age;
-	arena->pass_left = arena->cause == PA_CAUSE_CALL ? U64_MAX : bytes;
-	arena->pass_done = false;
+	sc->pass = pass;
+	sc->by_size = !by_age;
+	sc->done = false;
+	sc->left = sc->cause == PA_CAUSE_CALL ? U64_MAX : bytes;
 	arena->background.hold = 0;
+	spin_lock(&arena->lock);
+	arena->sc = sc;
 	if (by_age)
 		released = span_heap_scavenge_age(&arena->heap, ktime_get_ns(), min_age, bytes,
 						  stop);
 	else
 		released = span_heap_scavenge_bytes(&arena->heap, bytes, stop);
+	arena->sc = NULL;
 	spin_unlock(&arena->lock);
 	return released;
 }
 
 /* All free spans of one chunk, though it breaks the huge folio. */
-static u64 pa_scavenge_spans(struct pa_arena *arena, unsigned long index, u64 min_age)
+static u64 pa_scavenge_spans(struct pa_arena *arena, struct pa_scavenging *sc, unsigned long index,
+			     u64 min_age)
 {
 	struct span_heap *heap = &arena->heap;
 	u8 shift = PA_CHUNK_SHIFT - heap->cfg.page_shift;
 	u64 page = (u64)index << shift, end = (u64)(index + 1) << shift;
 	u64 released = 0, now = ktime_get_ns();
 
+	sc->pass = PA_PASS_CHUNK;
+	sc->done = false;
+	sc->left = U64_MAX;
+	sc->index = index;
 	spin_lock(&arena->lock);
-	arena->pass = PA_PASS_CHUNK;
-	arena->pass_done = false;
-	arena->pass_left = U64_MAX;
-	arena->pass_chunk = index;
 	while (page < end) {
 		struct span *s = span_heap_find(heap, page);
 		s64 ret;
@@ -199,7 +212,12 @@ static u64 pa_scavenge_spans(struct pa_arena *arena, unsigned long index, u64 mi
 		page = s->base + s->npages;
 		if (min_age && (now <= s->unusedsince || now - s->unusedsince <= min_age))
 			continue;
+		sc->outer = arena->sc;
+		arena->sc = sc;
 		ret = span_heap_scavenge(heap, s);
+		/* If there was something to release, pa_op_unused() has done it already. */
+		if (arena->sc == sc)
+			arena->sc = sc->outer;
 		if (ret < 0)
 			break;
 		released += ret;
@@ -225,8 +243,8 @@ static int pa_sparse_cmp(const void *a, const void *b)
  * The third pass: huge chunks that are partly free, the sparsest first.  Without memory for
  * the list nothing is broken.
  */
-static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, bool force,
-			     bool (*stop)(void *ctx))
+static u64 pa_scavenge_break(struct pa_arena *arena, struct pa_scavenging *sc, u64 bytes,
+			     u64 min_age, bool force, bool (*stop)(void *ctx))
 {
 	unsigned int max_live = force ? PA_CHUNK_PAGES - 1 : PA_CHUNK_PAGES / 2;
 	unsigned long index = 0, n = 0, room = READ_ONCE(arena->nr_huge), i;
@@ -257,12 +275,14 @@ static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, boo
 		bool over;
 
 		spin_lock(&arena->lock);
+		arena->sc = sc;
 		over = stop(arena);
+		arena->sc = NULL;
 		spin_unlock(&arena->lock);
 		if (over)
 			break;
 		pa_fill_spares(arena);
-		released += pa_scavenge_spans(arena, sparse[i].index, min_age);
+		released += pa_scavenge_spans(arena, sc, sparse[i].index, min_age);
 	}
 	kvfree(sparse);
 	return released;
@@ -278,21 +298,20 @@ static u64 pa_scavenge_break(struct pa_arena *arena, u64 bytes, u64 min_age, boo
  */
 int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 {
+	struct pa_scavenging sc = { .cause = PA_CAUSE_CALL };
 	u64 age = req->min_age_ns, done;
 
 	if (mutex_lock_interruptible(&arena->scavenge_lock))
 		return -EINTR;
-	arena->scavenged = 0;
-	arena->cause = PA_CAUSE_CALL;
-	done = pa_scavenge_pass(arena, PA_PASS_WHOLE, req->bytes, age, age, pa_stop_any);
+	done = pa_scavenge_pass(arena, &sc, PA_PASS_WHOLE, req->bytes, age, age, pa_stop_any);
 	if (done < req->bytes)
-		done += pa_scavenge_pass(arena, PA_PASS_SPARE, req->bytes - done, age, age,
+		done += pa_scavenge_pass(arena, &sc, PA_PASS_SPARE, req->bytes - done, age, age,
 					 pa_stop_any);
 	if (done < req->bytes && req->flags & PAGEARENA_SCAVENGE_BREAK)
-		done += pa_scavenge_break(arena, req->bytes - done, age,
+		done += pa_scavenge_break(arena, &sc, req->bytes - done, age,
 					  req->flags & PAGEARENA_SCAVENGE_FORCE, pa_stop_any);
 	req->released = done;
-	req->backed = arena->scavenged << PAGE_SHIFT;
+	req->backed = sc.freed << PAGE_SHIFT;
 	mutex_unlock(&arena->scavenge_lock);
 	return done < req->bytes && signal_pending(current) ? -EINTR : 0;
 }
@@ -319,21 +338,21 @@ static u64 pa_excess(struct pa_arena *arena)
  */
 int pa_limit_enforce(struct pa_arena *arena)
 {
+	struct pa_scavenging sc = { .cause = PA_CAUSE_LIMIT };
 	u64 excess, released;
 	int err = 0;
 
 	pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
 	mutex_lock(&arena->scavenge_lock);
-	arena->cause = PA_CAUSE_LIMIT;
 	while ((excess = pa_excess(arena))) {
 		/* What is released need not have been backed, so this may take some rounds. */
-		released = pa_scavenge_pass(arena, PA_PASS_WHOLE, excess, false, 0,
+		released = pa_scavenge_pass(arena, &sc, PA_PASS_WHOLE, excess, false, 0,
 					    pa_stop_fatal);
 		if (!released)
-			released = pa_scavenge_pass(arena, PA_PASS_SPARE, excess, false, 0,
+			released = pa_scavenge_pass(arena, &sc, PA_PASS_SPARE, excess, false, 0,
 						    pa_stop_fatal);
 		if (!released)
-			released = pa_scavenge_break(arena, excess, 0, true, pa_stop_fatal);
+			released = pa_scavenge_break(arena, &sc, excess, 0, true, pa_stop_fatal);
 		if (!released) {
 			err = fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 			break;
@@ -356,6 +375,7 @@ int pa_limit_enforce(struct pa_arena *arena)
  */
 void pa_limit_approach(struct pa_arena *arena)
 {
+	struct pa_scavenging sc = { .cause = PA_CAUSE_LIMIT };
 	u64 limit, excess = 0, bytes, released;
 
 	limit = READ_ONCE(arena->limit);
@@ -370,14 +390,12 @@ void pa_limit_approach(struct pa_arena *arena)
 		pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
 	if (!excess || mutex_lock_killable(&arena->scavenge_lock))
 		return;
-	arena->cause = PA_CAUSE_LIMIT;
 	excess = max(excess, PA_APPROACH_BYTES) >> PAGE_SHIFT;
-	arena->scavenged = 0;
-	while (arena->scavenged < excess) {
-		bytes = (excess - arena->scavenged) << PAGE_SHIFT;
-		released = pa_scavenge_pass(arena, PA_PASS_WHOLE, bytes, true, 0, pa_stop_fatal);
+	while (sc.freed < excess) {
+		bytes = (excess - sc.freed) << PAGE_SHIFT;
+		released = pa_scavenge_pass(arena, &sc, PA_PASS_WHOLE, bytes, true, 0, pa_stop_fatal);
 		if (!released)
-			released = pa_scavenge_pass(arena, PA_PASS_SPARE, bytes, true, 0,
+			released = pa_scavenge_pass(arena, &sc, PA_PASS_SPARE, bytes, true, 0,
 						    pa_stop_fatal);
 		if (!released)
 			break;
@@ -396,16 +414,15 @@ void pa_limit_approach(struct pa_arena *arena)
  */
 u64 pa_scavenge_batch(struct pa_arena *arena, u64 bytes, u64 age)
 {
+	struct pa_scavenging sc = { .cause = PA_CAUSE_BACKGROUND };
 	u64 done;
 
 	lockdep_assert_held(&arena->scavenge_lock);
-	arena->cause = PA_CAUSE_BACKGROUND;
-	arena->scavenged = 0;
-	done = pa_scavenge_pass(arena, PA_PASS_WHOLE, bytes, true, age, pa_stop_background);
+	done = pa_scavenge_pass(arena, &sc, PA_PASS_WHOLE, bytes, true, age, pa_stop_background);
 	if (done < bytes)
-		pa_scavenge_pass(arena, PA_PASS_SPARE, bytes - done, true, age,
+		pa_scavenge_pass(arena, &sc, PA_PASS_SPARE, bytes - done, true, age,
 				 pa_stop_background);
-	return arena->scavenged << PAGE_SHIFT;
+	return sc.freed << PAGE_SHIFT;
 }
 
 /**
@@ -418,11 +435,11 @@ u64 pa_scavenge_batch(struct pa_arena *arena, u64 bytes, u64 age)
  */
 u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes)
 {
+	struct pa_scavenging sc = { .cause = PA_CAUSE_BACKGROUND };
+
 	lockdep_assert_held(&arena->scavenge_lock);
-	arena->cause = PA_CAUSE_BACKGROUND;
-	arena->scavenged = 0;
-	pa_scavenge_break(arena, bytes, 0, false, pa_stop_background);
-	return arena->scavenged << PAGE_SHIFT;
+	pa_scavenge_break(arena, &sc, bytes, 0, false, pa_stop_background);
+	return sc.freed << PAGE_SHIFT;
 }
 
 /**
@@ -430,20 +447,17 @@ u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes)
  * @arena: an arena that is set up
  * @c: one of its chunks
  *
- * Context: scavenge_lock and the chunk's lock; may be in reclaim.
+ * Context: the chunk's lock; may be in reclaim.
  * Return: number of pages that went back.
  */
 unsigned long pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c)
 {
-	lockdep_assert_held(&arena->scavenge_lock);
+	struct pa_scavenging sc = { .cause = PA_CAUSE_RECLAIM, .chunk = c };
+
 	lockdep_assert_held(&c->lock);
 	/* Without spares only whole spans can go. */
 	if (READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
 		pa_add_spares(arena, GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN);
-	arena->cause = PA_CAUSE_RECLAIM;
-	arena->reclaim_chunk = c;
-	arena->scavenged = 0;
-	pa_scavenge_spans(arena, c->index, 0);
-	arena->reclaim_chunk = NULL;
-	return arena->scavenged;
+	pa_scavenge_spans(arena, &sc, c->index, 0);
+	return sc.freed;
 }
