@@ -8,6 +8,7 @@
 #define PAGEARENA_COMPAT_H
 
 #include <linux/list_lru.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
@@ -67,16 +68,27 @@ static inline void pa_release_folios(struct folio **folios, unsigned int n)
 #endif
 
 /* References to a memory cgroup; not all of 6.1 to 6.7 have both. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0) && defined(CONFIG_MEMCG)
-#define pa_memcg_tryget(memcg)		(!(memcg) || css_tryget(&(memcg)->css))
-#define pa_memcg_tryget_online(memcg)	(!(memcg) || css_tryget_online(&(memcg)->css))
-#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
-#define pa_memcg_tryget(memcg)		true
-#define pa_memcg_tryget_online(memcg)	true
+static inline bool pa_memcg_tryget(struct mem_cgroup *memcg)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	return mem_cgroup_tryget(memcg);
+#elif defined(CONFIG_MEMCG)
+	return !memcg || css_tryget(&memcg->css);
 #else
-#define pa_memcg_tryget(memcg)		mem_cgroup_tryget(memcg)
-#define pa_memcg_tryget_online(memcg)	mem_cgroup_tryget_online(memcg)
+	return true;
 #endif
+}
+
+static inline bool pa_memcg_tryget_online(struct mem_cgroup *memcg)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	return mem_cgroup_tryget_online(memcg);
+#elif defined(CONFIG_MEMCG)
+	return !memcg || css_tryget_online(&memcg->css);
+#else
+	return true;
+#endif
+}
 
 /* list_lru: 6.8 renamed what goes by the object; 6.13 took the lock away from the walk. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)

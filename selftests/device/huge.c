@@ -1629,14 +1629,14 @@ static __u64 vm_counter(const char *key)
 	return value;
 }
 
-/* Takes blocks of 2 MiB, from @from on, until there are none or none that can be had. */
-static __u64 hog_blocks(char *hog, __u64 from, __u64 size)
+/* Takes blocks of 2 MiB, from @from on, until @keep are left or no more can be had. */
+static __u64 hog_blocks(char *hog, __u64 from, __u64 size, __u64 keep)
 {
 	__u64 left, before = ALL;
 
-	while ((left = free_blocks()) && left < before) {
+	while ((left = free_blocks()) > keep && left < before) {
 		before = left;
-		for (left = MIN(left, 32ULL); left && from < size; left--, from += HUGE)
+		for (left = MIN(left - keep, 32ULL); left && from < size; left--, from += HUGE)
 			hog[from] = 1;
 	}
 	return from;
@@ -1662,11 +1662,12 @@ static char *fragment(__u64 *size, __u64 pieces)
 	CHECK(!madvise(hog + pieces, *size - pieces, MADV_HUGEPAGE));
 	for (i = 0; i < pieces; i += PAGE)
 		hog[i] = 1;
-	i = hog_blocks(hog, pieces, *size);
+	/* Some remain for the kernel's own needs, or it kills. */
+	i = hog_blocks(hog, pieces, *size, 32);
 	/* With the pieces free again, more can be had: what was held back for emergencies. */
 	for (total = 0; total < pieces; total += HUGE)
 		CHECK(!madvise(hog + total + PAGE, HUGE - PAGE, MADV_DONTNEED));
-	i = hog_blocks(hog, i, *size);
+	i = hog_blocks(hog, i, *size, 0);
 	pa_say("%llu MiB taken; %llu blocks of 2 MiB are left", (unsigned long long)i >> 20,
 	       (unsigned long long)free_blocks());
 	return hog;
