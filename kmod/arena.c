@@ -380,7 +380,7 @@ int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
 		err = -ENOMEM;
 		limited = true;
 	}
-	/* Free spans lie between allocated ones and at the ends of chunks: that bounds them, too. */
+	/* Free spans lie between these and at the ends of chunks, so that bounds them, too. */
 	if (arena->heap.stats.spans_inuse >= READ_ONCE(spans_max))
 		err = -ENOMEM;
 	if (!err)

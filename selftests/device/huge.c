@@ -1644,7 +1644,8 @@ static __u64 hog_blocks(char *hog, __u64 from, __u64 size, __u64 keep)
 
 /*
  * Takes all blocks of 2 MiB and leaves free memory in pieces: of a range of small pages, all
- * but one of each 2 MiB.  Returns the hog, of *@size bytes.
+ * but one of each 16, so that enough is left that nobody is killed, and no block comes of it.
+ * Returns the hog, of *@size bytes.
  */
 static char *fragment(__u64 *size, __u64 pieces)
 {
@@ -1665,8 +1666,8 @@ static char *fragment(__u64 *size, __u64 pieces)
 	/* Some remain for the kernel's own needs, or it kills. */
 	i = hog_blocks(hog, pieces, *size, 32);
 	/* With the pieces free again, more can be had: what was held back for emergencies. */
-	for (total = 0; total < pieces; total += HUGE)
-		CHECK(!madvise(hog + total + PAGE, HUGE - PAGE, MADV_DONTNEED));
+	for (total = 0; total < pieces; total += 16 * PAGE)
+		CHECK(!madvise(hog + total + PAGE, 15 * PAGE, MADV_DONTNEED));
 	i = hog_blocks(hog, i, *size, 0);
 	pa_say("%llu MiB taken; %llu blocks of 2 MiB are left", (unsigned long long)i >> 20,
 	       (unsigned long long)free_blocks());
