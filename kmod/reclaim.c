@@ -14,8 +14,8 @@
  * to the background (see background.c), which is told.
  *
  * Reclaim can be entered from any allocation, the module's own as well, so all that is ever
- * held across an allocation is only tried: the chunk's lock, the folios' locks.  What blocks (i_mmap_rwsem, page-table locks) is what the core's own reclaim
- * blocks on.
+ * held across an allocation is only tried: the chunk's lock, the folios' locks.  What blocks
+ * (i_mmap_rwsem, page-table locks) is what the core's own reclaim blocks on.
  */
 #include <linux/fs.h>
 #include <linux/jiffies.h>

@@ -393,7 +393,8 @@ void pa_limit_approach(struct pa_arena *arena)
 	excess = max(excess, PA_APPROACH_BYTES) >> PAGE_SHIFT;
 	while (sc.freed < excess) {
 		bytes = (excess - sc.freed) << PAGE_SHIFT;
-		released = pa_scavenge_pass(arena, &sc, PA_PASS_WHOLE, bytes, true, 0, pa_stop_fatal);
+		released = pa_scavenge_pass(arena, &sc, PA_PASS_WHOLE, bytes, true, 0,
+					    pa_stop_fatal);
 		if (!released)
 			released = pa_scavenge_pass(arena, &sc, PA_PASS_SPARE, bytes, true, 0,
 						    pa_stop_fatal);
