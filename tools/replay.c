@@ -25,23 +25,32 @@
 
 enum touch { TOUCH_NONE, TOUCH_SAMPLE, TOUCH_FULL };
 
+/* Who gives free memory back.  By default the replay does, see --scavenge-every. */
+enum release { RELEASE_REPLAY, RELEASE_NEVER, RELEASE_DEFAULT, RELEASE_AT_ONCE };
+
 struct options {
 	struct pagearena_options arena;
 	uint64_t ops;
 	uint64_t scavenge_every;
 	uint64_t keep_percent;
+	uint64_t interval_ns;
+	uint64_t tail_ns;
+	double pace; /* 0: as fast as it goes */
+	const char *series;
 	enum touch touch;
-	bool pace;
+	enum release release;
+	bool scavenge_parts;
 	bool compare;
 	bool json;
 	bool map;
 	bool progress;
 };
 
-/* In the order of PAGEARENA_FIT_*, PAGEARENA_HUGE_* and enum touch. */
+/* In the order of PAGEARENA_FIT_*, PAGEARENA_HUGE_*, enum touch and enum release. */
 static const char *const fits[] = { "default", "best", "first", "placed" };
 static const char *const huges[] = { "auto", "never", "always" };
 static const char *const touches[] = { "none", "sample", "full" };
+static const char *const releases[] = { "replay", "never", "default", "at-once" };
 
 /* What smaps_rollup says of this process, in bytes. */
 struct resident {
@@ -68,6 +77,10 @@ struct result {
 	uint64_t scavenges;
 	uint64_t released;
 	uint64_t released_backed;
+	uint64_t background;
+	uint64_t background_ns;
+	uint64_t refault;
+	uint64_t zeroed;
 	uint64_t rss_start;
 	uint64_t rss_peak;
 	uint64_t rss_most;
@@ -88,6 +101,7 @@ struct result {
 	uint64_t user_ns;
 	uint64_t system_ns;
 	uint64_t elapsed_ns;
+	uint64_t late_ns;
 	uint64_t bytes_checked;
 	uint64_t left_over;
 	uint64_t recounted;
@@ -102,6 +116,12 @@ struct live {
 	uint32_t npages;
 };
 
+/* What has gone by so far; measuring itself is left out by stopping meanwhile. */
+struct meter {
+	struct rusage usage;
+	uint64_t time;
+};
+
 struct run {
 	const struct trace *trace;
 	const struct options *opts;
@@ -111,6 +131,22 @@ struct run {
 	struct pagearena *arena;
 	uint64_t span_page;
 	size_t stride; /* every so many bytes something is written */
+	struct meter meter;
+	uint64_t inuse; /* bytes */
+	double factor; /* ns of the clock for one ns of the trace */
+	uint64_t origin; /* on the clock: when the trace began */
+	FILE *series;
+	uint64_t next_sample; /* in ns of the trace */
+};
+
+/* A line of --series. */
+struct sample {
+	uint64_t inuse;
+	uint64_t backed;
+	uint64_t zeroed;
+	uint64_t background;
+	uint64_t refault;
+	bool arena; /* it has the last three */
 };
 
 /* One of the two ways to get pages. */
@@ -121,6 +157,8 @@ struct backend {
 	int (*free)(struct run *run, char *p, size_t len);
 	int (*purge)(struct run *run, char *p, size_t len);
 	bool (*scavenge)(struct run *run);
+	bool (*release)(struct run *run);
+	bool (*sample)(struct run *run, struct sample *sample);
 	bool (*peak)(struct run *run);
 	bool (*end)(struct run *run);
 	bool (*close)(struct run *run);
@@ -249,6 +287,16 @@ static bool arena_open(struct run *run)
 	if (pagearena_info(run->arena, &info))
 		return broken(run, "info: %s", strerror(errno));
 	run->span_page = info.span_page;
+	/* Neither at once nor never: the arena shall not do anything by itself. */
+	if (run->opts->release == RELEASE_NEVER || run->opts->release == RELEASE_AT_ONCE) {
+		struct pagearena_policy policy = {
+			.size = sizeof(policy),
+			.set = PAGEARENA_POLICY_SCAVENGE_PERCENT,
+		};
+
+		if (pagearena_policy(run->arena, &policy))
+			return broken(run, "policy: %s", strerror(errno));
+	}
 	return true;
 }
 
@@ -313,6 +361,35 @@ static bool arena_scavenge(struct run *run)
 	return true;
 }
 
+/* All that is free goes, but what shares a huge folio with live memory. */
+static bool arena_release(struct run *run)
+{
+	uint64_t released, backed;
+
+	run->res->calls++;
+	if (pagearena_scavenge(run->arena, PAGEARENA_ALL, 0, &released, &backed))
+		return broken(run, "scavenge: %s", strerror(errno));
+	run->res->scavenges++;
+	run->res->released += released;
+	run->res->released_backed += backed;
+	return true;
+}
+
+static bool arena_sample(struct run *run, struct sample *sample)
+{
+	struct pagearena_stats st = { .size = sizeof(st) };
+
+	if (pagearena_stats(run->arena, &st))
+		return broken(run, "stats: %s", strerror(errno));
+	sample->inuse = st.heap_inuse;
+	sample->backed = st.backed;
+	sample->zeroed = st.bytes_zeroed;
+	sample->background = st.bytes_background;
+	sample->refault = st.bytes_refault;
+	sample->arena = true;
+	return true;
+}
+
 static bool arena_peak(struct run *run)
 {
 	struct pagearena_stats st = { .size = sizeof(st) };
@@ -357,6 +434,10 @@ static bool arena_end(struct run *run)
 	res->demotions = st.nr_demote;
 	res->bytes_copied = st.bytes_copied;
 	res->huge_failures = st.nr_huge_failed;
+	res->background = st.bytes_background;
+	res->background_ns = st.background_ns;
+	res->refault = st.bytes_refault;
+	res->zeroed = st.bytes_zeroed;
 	if (st.nr_alloc != res->allocs || st.nr_free != res->frees ||
 	    st.spans_inuse != res->allocs - res->frees)
 		return broken(run, "the module counts %llu allocations, %llu frees, %llu spans",
@@ -392,6 +473,8 @@ static const struct backend arena_backend = {
 	.free = arena_free,
 	.purge = arena_purge,
 	.scavenge = arena_scavenge,
+	.release = arena_release,
+	.sample = arena_sample,
 	.peak = arena_peak,
 	.end = arena_end,
 	.close = arena_close,
@@ -456,6 +539,23 @@ static bool mmap_nothing(struct run *run)
 	return true;
 }
 
+/* statm is off by a few pages, but quick. */
+static bool mmap_sample(struct run *run, struct sample *sample)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long long rss = 0;
+
+	if (f) {
+		if (fscanf(f, "%*u %llu", &rss) != 1)
+			rss = 0;
+		fclose(f);
+	}
+	rss *= (unsigned long long)sysconf(_SC_PAGESIZE);
+	sample->inuse = run->inuse;
+	sample->backed = rss > run->res->rss_start ? rss - run->res->rss_start : 0;
+	return true;
+}
+
 static const struct backend mmap_backend = {
 	.name = "mmap/munmap",
 	.open = mmap_open,
@@ -463,6 +563,8 @@ static const struct backend mmap_backend = {
 	.free = mmap_free,
 	.purge = mmap_purge,
 	.scavenge = mmap_nothing,
+	.release = mmap_nothing, /* munmap() has done it */
+	.sample = mmap_sample,
 	.peak = mmap_nothing,
 	.end = mmap_nothing,
 	.close = mmap_nothing,
@@ -590,6 +692,7 @@ static bool step(struct run *run, const struct trace_op *op)
 			return broken(run, "id %u is not aligned to %zu bytes", op->id, align);
 		l->npages = op->npages;
 		run->res->allocs++;
+		run->inuse += len;
 		return fill(run, op->id, l->p, len, zero);
 	case 'f':
 		if (!check(run, op->id, l->p, len))
@@ -598,7 +701,8 @@ static bool step(struct run *run, const struct trace_op *op)
 			return broken(run, "free of id %u: %s", op->id, strerror(errno));
 		l->p = NULL;
 		run->res->frees++;
-		return true;
+		run->inuse -= len;
+		return run->opts->release != RELEASE_AT_ONCE || run->backend->release(run);
 	default:
 		/*
 		 * The program did not need the contents any more.  They are undefined from
@@ -612,12 +716,6 @@ static bool step(struct run *run, const struct trace_op *op)
 		return fill(run, op->id, l->p, len, false);
 	}
 }
-
-/* What has gone by so far; measuring itself is left out by stopping meanwhile. */
-struct meter {
-	struct rusage usage;
-	uint64_t time;
-};
 
 static void meter_start(struct meter *m)
 {
@@ -641,25 +739,171 @@ static void meter_stop(const struct meter *m, struct result *res)
 	res->system_ns += timeval_ns(&now.ru_stime) - timeval_ns(&m->usage.ru_stime);
 }
 
+/*
+ * Time
+ *
+ * Times are ns of the trace, since its start.  A replay that is paced follows the clock, and
+ * one nanosecond of the trace takes --pace of it; otherwise time is that of the operation.
+ */
+
+static bool series_open(struct run *run)
+{
+	static char buf[1 << 16];
+	char path[4096];
+
+	/* One file each: whoever compares wants both. */
+	snprintf(path, sizeof(path), "%s%s", run->opts->series,
+		 run->backend->open == mmap_open ? ".mmap" : "");
+	run->series = fopen(path, "we");
+	if (!run->series)
+		return broken(run, "%s: %s", path, strerror(errno));
+	setvbuf(run->series, buf, _IOFBF, sizeof(buf));
+	fprintf(run->series, "time_s,inuse,backed,zeroed,faults,background,refault\n");
+	return true;
+}
+
+static bool series_close(struct run *run)
+{
+	bool bad = ferror(run->series);
+
+	bad |= fclose(run->series) != 0;
+	run->series = NULL;
+	return !bad || broken(run, "%s: cannot be written", run->opts->series);
+}
+
+static bool take_sample(struct run *run, uint64_t time)
+{
+	struct sample s = { 0 };
+
+	meter_stop(&run->meter, run->res);
+	if (!run->backend->sample(run, &s))
+		return false;
+	fprintf(run->series, "%.6f,%llu,%llu,", (double)time / 1e9, (unsigned long long)s.inuse,
+		(unsigned long long)s.backed);
+	/* Who else clears pages does not tell how many: the field is empty. */
+	if (s.arena)
+		fprintf(run->series, "%llu", (unsigned long long)s.zeroed);
+	fprintf(run->series, ",%llu,", (unsigned long long)run->res->minor_faults);
+	if (s.arena)
+		fprintf(run->series, "%llu,%llu", (unsigned long long)s.background,
+			(unsigned long long)s.refault);
+	else
+		fputc(',', run->series);
+	fputc('\n', run->series);
+	meter_start(&run->meter);
+	return true;
+}
+
+/* The time on the clock that is a time of the trace. */
+static uint64_t to_clock(const struct run *run, uint64_t time)
+{
+	return run->origin + (uint64_t)((double)time * run->factor);
+}
+
+static uint64_t from_clock(const struct run *run, uint64_t clock)
+{
+	return (uint64_t)((double)(clock - run->origin) / run->factor);
+}
+
+static void sleep_until(uint64_t clock)
+{
+	struct timespec t = {
+		.tv_sec = (time_t)(clock / 1000000000),
+		.tv_nsec = (long)(clock % 1000000000),
+	};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+		;
+}
+
+/* Waits for the clock, taking the samples that are due.  Who is late takes one of them. */
+static bool wait_paced(struct run *run, uint64_t time)
+{
+	uint64_t due = to_clock(run, time), now, when;
+
+	for (;;) {
+		now = clock_ns();
+		when = due;
+		if (run->series) {
+			if (to_clock(run, run->next_sample) <= now) {
+				uint64_t at = from_clock(run, now);
+
+				if (!take_sample(run, at))
+					return false;
+				at -= at % run->opts->interval_ns;
+				run->next_sample = at + run->opts->interval_ns;
+				continue;
+			}
+			if (to_clock(run, run->next_sample) < when)
+				when = to_clock(run, run->next_sample);
+		}
+		if (now >= due)
+			break;
+		sleep_until(when);
+	}
+	if (now - due > run->res->late_ns)
+		run->res->late_ns = now - due;
+	return true;
+}
+
+/* Nothing to wait for: takes the samples that lie before the operation. */
+static bool wait_unpaced(struct run *run, uint64_t time)
+{
+	for (; run->series && run->next_sample <= time; run->next_sample += run->opts->interval_ns)
+		if (!take_sample(run, run->next_sample))
+			return false;
+	return true;
+}
+
+/* After the last operation; time passes as it does, also if it did not before. */
+static bool replay_tail(struct run *run)
+{
+	const struct trace *t = run->trace;
+	uint64_t end = t->ops[t->nr_ops - 1].time;
+	uint64_t late = run->res->late_ns;
+
+	if (!run->opts->tail_ns)
+		return !run->series ||
+		       take_sample(run, run->factor > 0 ? from_clock(run, clock_ns()) : end);
+	if (run->factor > 0) {
+		uint64_t now = from_clock(run, clock_ns());
+
+		if (now > end)
+			end = now;
+	} else {
+		run->factor = 1;
+		run->origin = clock_ns() - end;
+	}
+	if (!wait_paced(run, end + run->opts->tail_ns))
+		return false;
+	run->res->late_ns = late;
+	return !run->series || take_sample(run, from_clock(run, clock_ns()));
+}
+
 static bool replay_ops(struct run *run)
 {
 	const struct options *o = run->opts;
 	const struct trace *t = run->trace;
-	uint64_t every = o->pace ? (t->nr_ops + 31) / 32 : o->scavenge_every;
+	uint64_t every = o->scavenge_parts ? (t->nr_ops + 31) / 32 : o->scavenge_every;
 	struct result *res = run->res;
 	struct resident r;
-	struct meter m;
 	size_t i;
 
+	if (o->series && !series_open(run))
+		return false;
 	r = measure_resident();
 	res->rss_start = r.rss;
-	meter_start(&m);
+	run->factor = o->pace;
+	run->origin = clock_ns();
+	meter_start(&run->meter);
 	for (i = 0; i < t->nr_ops; i++) {
+		if (!(run->factor > 0 ? wait_paced : wait_unpaced)(run, t->ops[i].time))
+			return false;
 		if (!step(run, &t->ops[i]))
 			return false;
 		res->operations++;
 		if (i == t->peak_op) {
-			meter_stop(&m, res);
+			meter_stop(&run->meter, res);
 			if (o->progress)
 				fprintf(stderr, "\r\033[K");
 			r = measure_resident();
@@ -668,7 +912,7 @@ static bool replay_ops(struct run *run)
 			res->mapped_huge_percent = percent(r.huge, r.rss);
 			if (!run->backend->peak(run))
 				return false;
-			meter_start(&m);
+			meter_start(&run->meter);
 		}
 		if (every && ((i + 1) % every == 0 || i + 1 == t->nr_ops))
 			if (!run->backend->scavenge(run))
@@ -676,7 +920,11 @@ static bool replay_ops(struct run *run)
 		if (o->progress && i % (t->nr_ops / 50 + 1) == 0)
 			fprintf(stderr, "\r%s: %3zu%%", run->backend->name, i * 100 / t->nr_ops);
 	}
-	meter_stop(&m, res);
+	if (!replay_tail(run))
+		return false;
+	meter_stop(&run->meter, res);
+	if (run->series && !series_close(run))
+		return false;
 	r = measure_resident();
 	res->rss_end = r.rss;
 	res->rss_most = measure_high_water();
@@ -797,6 +1045,9 @@ static const struct row rows[] = {
 	ROW("backed at the end", backed_end, BYTES, ARENA),
 	ROW("scavenged on the way", released, BYTES, ARENA),
 	ROW("  memory given back", released_backed, BYTES, ARENA),
+	ROW("released in the background", background, BYTES, ARENA),
+	ROW("  CPU time of that", background_ns, SECONDS, ARENA),
+	ROW("released, back soon", refault, BYTES, ARENA),
 	ROW("RSS at start", rss_start, BYTES, BOTH),
 	ROW("RSS at peak", rss_peak, BYTES, BOTH),
 	ROW("  mapped huge", mapped_huge, BYTES, BOTH),
@@ -807,6 +1058,7 @@ static const struct row rows[] = {
 	ROW("  answered by the module", module_faults, COUNT, ARENA),
 	ROW("  from a huge folio", huge_faults, COUNT, ARENA),
 	ROW("zaps", zaps, COUNT, ARENA),
+	ROW("bytes zeroed", zeroed, BYTES, ARENA),
 	ROW("chunks promoted", promotions, COUNT, ARENA),
 	ROW("  in the background", background_promotions, COUNT, ARENA),
 	ROW("chunks demoted", demotions, COUNT, ARENA),
@@ -817,6 +1069,7 @@ static const struct row rows[] = {
 	ROW("CPU time, user", user_ns, SECONDS, BOTH),
 	ROW("CPU time, system", system_ns, SECONDS, BOTH),
 	ROW("elapsed", elapsed_ns, SECONDS, BOTH),
+	ROW("behind the trace at most", late_ns, SECONDS, BOTH),
 	ROW("bytes checked", bytes_checked, BYTES, BOTH),
 	ROW("left when all is freed", left_over, BYTES, ARENA),
 };
@@ -872,6 +1125,8 @@ static void print_table(const struct options *o, const struct result *res)
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (rows[i].offset == offsetof(struct result, purges) && !res[0].purges)
 			continue;
+		if (rows[i].offset == offsetof(struct result, late_ns) && o->pace <= 0)
+			continue;
 		printf("%-26s", rows[i].label);
 		cell(&rows[i], &res[0], ARENA);
 		if (o->compare)
@@ -924,6 +1179,7 @@ static void print_json(const struct trace *t, const char *path, const struct opt
 	       (unsigned long long)o->arena.limit);
 	printf("  \"fit\": \"%s\",\n  \"huge\": \"%s\",\n", fits[o->arena.fit],
 	       huges[o->arena.huge]);
+	printf("  \"release\": \"%s\",\n  \"pace\": %g,\n", releases[o->release], o->pace);
 	printf("  \"transparent_hugepage\": ");
 	json_string(stdout, thp);
 	printf(",\n  \"pagearena\": ");
@@ -946,8 +1202,14 @@ static void print_header(const struct trace *t, const char *path, const struct o
 	       huges[o->arena.huge]);
 	if (o->arena.limit)
 		printf(", limit %s", human(o->arena.limit, buf));
+	if (o->release != RELEASE_REPLAY)
+		printf(", release: %s", releases[o->release]);
+	if (o->pace > 0)
+		printf(", %g times the time of the trace", o->pace);
 	if (o->compare)
 		printf("; mmap with transparent huge pages: %s", thp);
+	if (o->compare && o->release != RELEASE_REPLAY && o->release != RELEASE_AT_ONCE)
+		printf(" (munmap() releases at once all the same)");
 	printf("\n");
 }
 
@@ -1018,6 +1280,20 @@ static const char replay_help[] =
 	"                       part of the trace; 0: never)\n"
 	"  --keep PERCENT       the share of free memory to keep warm, in percent of what is in\n"
 	"                       use (default: 10)\n"
+	"  --release never|default|at-once\n"
+	"                       the replay does not release as above; instead free memory stays\n"
+	"                       for ever (POLICY turns background scavenging off), goes back as\n"
+	"                       the arena's policy says, or goes back after every free (SCAVENGE)\n"
+	"  --pace FACTOR        do each operation when the program did it, on a clock that takes\n"
+	"                       FACTOR times as long: 1 is real time, 2 half the speed.  A replay\n"
+	"                       that is late does not wait until it has caught up\n"
+	"  --tail SECONDS       wait so long after the last operation (default: 0)\n"
+	"  --series FILE        write the figures over time as CSV: time_s, inuse, backed, zeroed\n"
+	"                       (bytes), faults (number, of the process), background (bytes\n"
+	"                       released in the background), refault (bytes that were released,\n"
+	"                       and touched again soon).  One TRACE only.  Those of mmap() go to\n"
+	"                       FILE.mmap, and lack what only an arena knows\n"
+	"  --interval MS        time between two lines of it (default: 20)\n"
 	"  --touch none|sample|full\n"
 	"                       what to write and check of each page: nothing, four words, or\n"
 	"                       every word (default: sample)\n"
@@ -1030,8 +1306,34 @@ static const char replay_help[] =
 	"\n"
 	"A purge in the trace says that the contents may go.  mmap() answers it with\n"
 	"MADV_DONTNEED, an arena does nothing; then the pattern is written again.\n"
+	"The times of --tail, --interval and time_s are of the trace: with --pace 4 a second is\n"
+	"four.  What waits in the kernel (how long memory must be free before it goes back) does\n"
+	"not know of that, and must be set to match.  Without --pace, time_s is the time in the\n"
+	"trace.  mmap() and munmap() have no choice of --release: they release at once.\n"
 	"Exit status: 0 all spans kept their contents, 1 they did not, or the replay failed,\n"
 	"2 wrong usage.\n";
+
+/* A number that may have a fraction, above 0 or not below it. */
+static bool parse_decimal(const char *text, double most, bool positive, double *value)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	*value = strtod(text, &end);
+	return !*end && *value <= most && (*value > 0 || !positive);
+}
+
+/* A time in units of so many ns. */
+static bool parse_time(const char *text, double unit, bool positive, uint64_t *ns)
+{
+	double value;
+
+	if (!parse_decimal(text, 1e6, positive, &value))
+		return false;
+	*ns = (uint64_t)(value * unit);
+	return *ns || !positive;
+}
 
 /* The index of a word in a list, or -1. */
 static int choose(const char *const *names, size_t count, const char *word)
@@ -1056,6 +1358,11 @@ int cmd_replay(int argc, char **argv)
 		OPT_HUGE,
 		OPT_SCAVENGE,
 		OPT_KEEP,
+		OPT_RELEASE,
+		OPT_PACE,
+		OPT_TAIL,
+		OPT_SERIES,
+		OPT_INTERVAL,
 		OPT_TOUCH,
 		OPT_OPS,
 		OPT_COMPARE,
@@ -1075,6 +1382,11 @@ int cmd_replay(int argc, char **argv)
 		{ "huge", required_argument, NULL, OPT_HUGE },
 		{ "scavenge-every", required_argument, NULL, OPT_SCAVENGE },
 		{ "keep", required_argument, NULL, OPT_KEEP },
+		{ "release", required_argument, NULL, OPT_RELEASE },
+		{ "pace", required_argument, NULL, OPT_PACE },
+		{ "tail", required_argument, NULL, OPT_TAIL },
+		{ "series", required_argument, NULL, OPT_SERIES },
+		{ "interval", required_argument, NULL, OPT_INTERVAL },
 		{ "touch", required_argument, NULL, OPT_TOUCH },
 		{ "ops", required_argument, NULL, OPT_OPS },
 		{ "compare", no_argument, NULL, OPT_COMPARE },
@@ -1090,9 +1402,10 @@ int cmd_replay(int argc, char **argv)
 		.ops = UINT64_MAX,
 		.keep_percent = 10,
 		.touch = TOUCH_SAMPLE,
-		.pace = true,
+		.interval_ns = 20000000,
+		.scavenge_parts = true,
 	};
-	bool good = true, valid;
+	bool good = true, scavenge = false, valid;
 	int c, i;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
@@ -1124,10 +1437,29 @@ int cmd_replay(int argc, char **argv)
 			break;
 		case OPT_SCAVENGE:
 			valid = parse_u64(optarg, &o.scavenge_every);
-			o.pace = false;
+			o.scavenge_parts = false;
+			scavenge = true;
 			break;
 		case OPT_KEEP:
 			valid = parse_u64(optarg, &o.keep_percent) && o.keep_percent <= 1000;
+			break;
+		case OPT_RELEASE:
+			/* The first one is what there is without this option. */
+			i = choose(releases + 1, ARRAY_SIZE(releases) - 1, optarg);
+			o.release = (enum release)(i + 1);
+			o.scavenge_parts = false;
+			break;
+		case OPT_PACE:
+			valid = parse_decimal(optarg, 1e6, true, &o.pace);
+			break;
+		case OPT_TAIL:
+			valid = parse_time(optarg, 1e9, false, &o.tail_ns);
+			break;
+		case OPT_SERIES:
+			o.series = optarg;
+			break;
+		case OPT_INTERVAL:
+			valid = parse_time(optarg, 1e6, true, &o.interval_ns);
 			break;
 		case OPT_TOUCH:
 			i = choose(touches, ARRAY_SIZE(touches), optarg);
@@ -1164,6 +1496,10 @@ int cmd_replay(int argc, char **argv)
 		return usage_error("replay: which trace?");
 	if (o.json && o.map)
 		return usage_error("replay: --json and --map exclude each other");
+	if (o.release != RELEASE_REPLAY && scavenge)
+		return usage_error("replay: --release and --scavenge-every exclude each other");
+	if (o.series && argc - optind > 1)
+		return usage_error("replay: --series is for one trace");
 	if (o.json)
 		printf("[\n");
 	for (i = optind; i < argc; i++)

@@ -447,6 +447,16 @@ struct pagearena_stats pa_stats(int fd)
 	return stats;
 }
 
+/* The same, and takes the pressure event away. */
+struct pagearena_stats pa_stats_seen(int fd)
+{
+	struct pagearena_stats stats = { .size = sizeof(stats),
+					 .flags = PAGEARENA_STATS_PRESSURE };
+
+	CHECK(!ioctl(fd, PAGEARENA_IOC_STATS, &stats));
+	return stats;
+}
+
 struct pagearena_span pa_query(struct arena *a, __u64 offset)
 {
 	struct pagearena_span span;
@@ -603,7 +613,13 @@ bool pa_unchanged(int fd, struct snapshot *before)
 	bool same = !memcmp(&now.stats, &before->stats, sizeof(now.stats)) &&
 		    now.nr == before->nr &&
 		    !memcmp(now.spans, before->spans, now.nr * sizeof(*now.spans));
+	const __u64 *is = (const __u64 *)&now.stats, *was = (const __u64 *)&before->stats;
+	unsigned int i;
 
+	for (i = 0; i < sizeof(now.stats) / sizeof(*was); i++)
+		if (is[i] != was[i])
+			pa_say("STATS, word %u: %llu was %llu", i, (unsigned long long)is[i],
+			       (unsigned long long)was[i]);
 	free(before->spans);
 	*before = now;
 	return same;
@@ -882,6 +898,22 @@ bool pa_wait_until(bool (*done)(void *arg), void *arg, __u64 ms)
 	return true;
 }
 
+/* Waits until background scavenging has done nothing for half a second; what came of it. */
+struct pagearena_stats pa_settled(struct arena *a)
+{
+	struct pagearena_stats was = {}, now;
+	unsigned int same = 0, i;
+
+	for (i = 0; i < 600 && same < 10; i++) {
+		now = pa_stats(a->fd);
+		same = now.background_ns == was.background_ns ? same + 1 : 0;
+		was = now;
+		usleep(50000);
+	}
+	CHECK_OP(i, <, 600);
+	return now;
+}
+
 /* A "pagearena-KEY:" line of the descriptor's fdinfo. */
 __u64 pa_fdinfo(int fd, const char *key)
 {
@@ -981,7 +1013,7 @@ static struct undo *undo_note(int what, const char *path)
 	CHECK_OP(shared->nr_undo, <, ARRAY_SIZE(shared->undo));
 	u = &shared->undo[shared->nr_undo];
 	CHECK_OP(strlen(path), <, sizeof(u->path));
-	strcpy(u->path, path);
+	memcpy(u->path, path, strlen(path) + 1);
 	u->what = what;
 	return u;
 }

@@ -130,6 +130,7 @@ __u64 pa_scavenge(struct arena *a, __u64 bytes, __u64 min_age_ns, __u64 *backed)
 __u64 pa_scavenge_flags(struct arena *a, __u64 bytes, __u64 min_age_ns, __u32 flags);
 __u32 pa_promote(struct arena *a, __u64 offset);
 struct pagearena_stats pa_stats(int fd);
+struct pagearena_stats pa_stats_seen(int fd);
 struct pagearena_span pa_query(struct arena *a, __u64 offset);
 __u32 pa_spans(int fd, struct pagearena_span **list);
 
@@ -183,6 +184,7 @@ void pa_wait_ok(pid_t pid);
 int pa_policy_fd(int fd, struct pagearena_policy *req);
 struct pagearena_policy pa_policy(int fd);
 void pa_scavenging(struct arena *a, __u32 percent, __u32 retain_percent, __u64 age_ns);
+struct pagearena_stats pa_settled(struct arena *a);
 __u64 pa_fdinfo(int fd, const char *key);
 void pa_fdinfo_check(int fd);
 bool pa_wait_until(bool (*done)(void *arg), void *arg, __u64 ms);

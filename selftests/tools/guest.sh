@@ -83,6 +83,67 @@ replay "replay, span page below the granule" --span-page 4K --granule 64K \
 replay "replay, huge folios always" --huge always /traces/je53_redis.csv
 replay "replay, huge folios never" --huge never /traces/je53_redis.csv
 
+# Time: 4 MiB are in use for 0.2 s.
+printf '# page_size: 4096\n0,a,1,1024\n200000000,f,1,1024\n' >/tmp/short.csv
+series=/tmp/series.csv
+age=/sys/module/pagearena/parameters/scavenge_age_ms
+
+# timed NAME CONDITION ARGUMENT...: replays that trace. CONDITION is one for awk, about what
+# the results say as JSON, by name, and the first and the last line of the series with
+# something in use, or with nothing: "used" and "end" are what was backed, "time" is when it
+# ended, "lines" their number.
+timed()
+{
+	name=$1
+	condition=$2
+	shift 2
+	pagearena replay --json --series $series --interval 20 "$@" /tmp/short.csv >$out 2>&1
+	status=$?
+	awk -F , '
+	FNR == NR {
+		if (FNR > 1) { lines++; time = $1; end = $3 }
+		if (FNR > 1 && $2 > 0 && $3 > used) used = $3
+		next
+	}
+	/"contents": "ok"/ { good++ }
+	match($0, /"[a-z_]+": [0-9]+/) {
+		split(substr($0, RSTART, RLENGTH), kv, /[": ]+/)
+		if (!(kv[2] in got)) got[kv[2]] = kv[3]
+	}
+	END {
+		print "used", used, "end", end, "time", time, "lines", lines, "good", good
+		exit !(good && used == 4194304 && ('"$condition"'))
+	}' $series $out >/tmp/timed || status=1
+	cat /tmp/timed >>$out
+	result $status "$name"
+}
+
+was=$(cat $age)
+echo 200 >$age
+timed "replay at half speed" 'time >= 0.2 && lines > 5 && got["elapsed_ns"] >= 300000000' --pace 2
+timed "replay at once, with time that is only counted" 'time == 0.2 && lines > 5'
+timed "replay, nothing is released" \
+	'time >= 1.2 && end == 4194304 && !got["background"] && !got["released"]' \
+	--pace 1 --tail 1 --release never
+timed "replay, every free releases" \
+	'end == 0 && !got["background"] && got["released"] == 4194304' --release at-once
+timed "replay, the background releases" \
+	'end == 0 && got["background"] == 4194304 && !got["released"]' \
+	--pace 1 --tail 3 --release default
+timed "replay beside mmap, with a series" 'lines > 5' --compare
+grep -c . $series.mmap >$out && [ "$(wc -l <$series.mmap)" -gt 5 ]
+result $? "mmap has a series, too"
+echo "$was" >$age
+
+fails 2 "a pace of 0 is refused" pagearena replay --pace 0 /tmp/short.csv
+fails 2 "an unknown way to release is refused" pagearena replay --release replay /tmp/short.csv
+fails 2 "two ways to release are refused" \
+	pagearena replay --release never --scavenge-every 9 /tmp/short.csv
+fails 2 "a series of two traces is refused" \
+	pagearena replay --series $series /tmp/short.csv /tmp/short.csv
+fails 1 "a series that cannot be written is an error" \
+	pagearena replay --series /nowhere/series /tmp/short.csv
+
 # A free of what is not allocated.
 printf '1,a,1,4\n2,f,2,4\n' >/tmp/broken.csv
 pagearena replay /tmp/broken.csv >$out 2>&1
