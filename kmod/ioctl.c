@@ -298,7 +298,10 @@ static int pa_ioctl_stats(struct pa_arena *arena, struct pa_arg *arg)
 	if (stats.flags & ~PAGEARENA_STATS_PRESSURE)
 		return -EINVAL;
 	pa_arena_stats(arena, &stats);
-	stats.pressure_flags = pa_pressure_told(arena, stats.flags & PAGEARENA_STATS_PRESSURE);
+	/* Where there is no room to tell it, it stays. */
+	stats.pressure_flags = pa_pressure_told(arena, stats.flags & PAGEARENA_STATS_PRESSURE &&
+						arg->size >= offsetofend(struct pagearena_stats,
+									 pressure_flags));
 	return pa_copy_out(arg, &stats, sizeof(stats));
 }
 
