@@ -1365,9 +1365,14 @@ static void fault_set(const char *dir, const char *file, const char *text)
 	pa_set(path, text);
 }
 
-/* From here to the end of the subtest, allocations fail. */
+/* Open while allocations fail: opening it again could fail, too. */
+static int faults_fd = -1;
+
+/* From here to faults_off(), allocations fail. */
 static void faults_on(const char *dir, const char *percent, const char *filter)
 {
+	char path[128];
+
 	fault_set(dir, "task-filter", filter);
 	fault_set(dir, "ignore-gfp-wait", "N");
 	fault_set(dir, "ignore-gfp-highmem", "N");
@@ -1376,15 +1381,21 @@ static void faults_on(const char *dir, const char *percent, const char *filter)
 	fault_set(dir, "interval", "1");
 	fault_set(dir, "space", "0");
 	fault_set(dir, "times", "-1");
-	fault_set(dir, "probability", percent);
+	fault_set(dir, "probability", "0");
+	snprintf(path, sizeof(path), "%s/probability", dir);
+	faults_fd = open(path, O_WRONLY | O_CLOEXEC);
+	CHECK(faults_fd >= 0);
+	CHECK_EQ(write(faults_fd, percent, strlen(percent)), strlen(percent));
 }
 
-static void faults_off(const char *dir)
+static void faults_off(void)
 {
-	char path[128];
+	unsigned int tries = 0;
 
-	snprintf(path, sizeof(path), "%s/probability", dir);
-	CHECK(pa_write_text(path, "0"));
+	/* The write itself may be hit. */
+	while (pwrite(faults_fd, "0", 1, 0) != 1)
+		CHECK_OP(++tries, <, 10000);
+	close(faults_fd);
 }
 
 /* What the kernel's log has complained about since it was opened. */
@@ -1454,7 +1465,7 @@ static void faulty(const char *dir, const char *percent, bool mine, __u32 huge)
 		if (scan && access("/proc/self", F_OK) == 0)
 			usleep(1000);
 	}
-	faults_off(dir);
+	faults_off();
 	if (mine)
 		CHECK(pa_write_text("/proc/self/make-it-fail", "0"));
 	pa_scavenging(&a, 0, 10, 50 * MS);
@@ -1522,7 +1533,7 @@ static void test_fail_told(void)
 	faults_on(FAIL_PAGES, "100", "Y");
 	for (i = PAGE; i < CHUNK && !hit; i += PAGE)
 		hit = pa_poke(a.base + at + i, 1) == SIGBUS;
-	faults_off(FAIL_PAGES);
+	faults_off();
 	CHECK(hit);
 	p.fd = a.fd;
 	CHECK_EQ(poll(&p, 1, 1000), 1);
