@@ -46,7 +46,7 @@
  *  - EOPNOTSUPP: a known field with a value that this kernel does not support
  *  - EOVERFLOW: offset + length is beyond 2^64
  *  - EBADFD: the arena has not been set up yet
- *  - EEXIST: the arena has been set up already
+ *  - EEXIST: the arena has been set up already; what shall be allocated is not free
  *  - ENOENT: no such span
  *  - ENOMEM: no room in the arena, in its limit, or in the machine
  *  - EBUSY: the memory is pinned by somebody else
@@ -74,6 +74,8 @@
 #define PAGEARENA_IOC_SPANS	_IO(PAGEARENA_IOC_TYPE, 0x87)
 #define PAGEARENA_IOC_QUERY	_IO(PAGEARENA_IOC_TYPE, 0x88)
 #define PAGEARENA_IOC_POLICY	_IO(PAGEARENA_IOC_TYPE, 0x89)
+#define PAGEARENA_IOC_RESIZE	_IO(PAGEARENA_IOC_TYPE, 0x8a)
+#define PAGEARENA_IOC_BATCH	_IO(PAGEARENA_IOC_TYPE, 0x8b)
 
 /* Feature bits of &struct pagearena_info.features */
 #define PAGEARENA_FEATURE_HUGE		(1ULL << 0) /* huge folios can be mapped */
@@ -225,6 +227,7 @@ struct pagearena_setup {
 /* &struct pagearena_alloc.flags */
 #define PAGEARENA_ALLOC_ZERO	 (1U << 0) /* the span is zero, whatever it takes */
 #define PAGEARENA_ALLOC_POPULATE (1U << 1) /* back it now, not at the first touch */
+#define PAGEARENA_ALLOC_FIXED	 (1U << 2) /* at @offset, or not at all */
 
 /* &struct pagearena_alloc.out_flags */
 #define PAGEARENA_ALLOCED_ZERO	 (1U << 0) /* the span is known to be zero */
@@ -238,13 +241,18 @@ struct pagearena_setup {
  *	span pages
  * @align: in: the offset shall be a multiple of this, a power of two; 0, or anything
  *	up to a span page: a span page
- * @offset: in: must be 0.  out: where the span begins
+ * @offset: in: with %PAGEARENA_ALLOC_FIXED, where the span shall begin, a multiple of @align;
+ *	else must be 0.  out: where the span begins
  * @out_flags: in: must be 0.  out: PAGEARENA_ALLOCED_*
  * @__pad: must be 0
  *
+ * With %PAGEARENA_ALLOC_FIXED, all of the range must be free, or beyond what the heap has
+ * grown to, and within the arena.
+ *
  * Errors: EBADFD, EINVAL, EOVERFLOW (@length does not fit when rounded up), ENOMEM
  * (no room in the arena, over the limit, or %PAGEARENA_ALLOC_POPULATE found no memory),
- * EINTR (a fatal signal).
+ * EEXIST (%PAGEARENA_ALLOC_FIXED: part of the range is allocated), EBUSY (likewise: part of
+ * it is being released), EINTR (a fatal signal).
  */
 struct pagearena_alloc {
 	__u32 size;
@@ -274,6 +282,36 @@ struct pagearena_free {
 	__u32 flags;
 	__aligned_u64 offset;
 	__aligned_u64 length;
+};
+
+/**
+ * struct pagearena_resize - PAGEARENA_IOC_RESIZE: change the length of a span, in place
+ * @size: in: sizeof(struct pagearena_resize)
+ * @flags: in: PAGEARENA_ALLOC_ZERO, PAGEARENA_ALLOC_POPULATE: for what is added
+ * @offset: in: where the span begins
+ * @length: in: bytes wanted, not 0.  out: bytes of the span: @length rounded up to whole span
+ *	pages
+ * @old_length: in: its length as ALLOC returned or was asked for it; 0: not checked.
+ *	out: its length before, in whole span pages
+ * @out_flags: in: must be 0.  out: PAGEARENA_ALLOCED_*, of what was added; both if nothing was
+ * @__pad: must be 0
+ *
+ * What is cut off is free, as if it had been a span of its own.  What is added comes from the
+ * free memory right behind the span.  The contents of what stays are not touched.
+ *
+ * Errors: EBADFD, EINVAL (misaligned @offset, @length is 0, or @old_length is not that of the
+ * span), EOVERFLOW, ENOENT (as for FREE), EEXIST (what lies behind the span is not free, or
+ * not enough), EBUSY (it is being released), ENOMEM (past the end of the arena, over the
+ * limit, or %PAGEARENA_ALLOC_POPULATE found no memory), EINTR (a fatal signal).
+ */
+struct pagearena_resize {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__aligned_u64 old_length;
+	__u32 out_flags;
+	__u32 __pad;
 };
 
 /*
@@ -612,6 +650,79 @@ struct pagearena_query {
 	__u32 flags;
 	__aligned_u64 offset;
 	struct pagearena_span span;
+};
+
+/* &struct pagearena_op.op */
+#define PAGEARENA_OP_NOP	0
+#define PAGEARENA_OP_ALLOC	1
+#define PAGEARENA_OP_FREE	2
+#define PAGEARENA_OP_RESIZE	3
+#define PAGEARENA_OP_SCAVENGE	4
+#define PAGEARENA_OP_PROMOTE	5
+#define PAGEARENA_OP_NR		6
+
+/**
+ * struct pagearena_op - one operation of a batch
+ * @op: in: PAGEARENA_OP_*
+ * @flags: in: those of the operation: ALLOC and RESIZE: PAGEARENA_ALLOC_*; SCAVENGE:
+ *	PAGEARENA_SCAVENGE_*; PROMOTE: PAGEARENA_PROMOTE_*; else must be 0
+ * @result: out: 0, or the negative errno that the call of its own would have failed with;
+ *	PROMOTE: the number of chunks of the range that are huge now
+ * @out_flags: out: ALLOC and RESIZE: PAGEARENA_ALLOCED_*, else 0
+ * @offset: in: as for the call of its own; ALLOC without %PAGEARENA_ALLOC_FIXED: not looked
+ *	at; SCAVENGE: start of the range, a multiple of the span page and the granule.  out:
+ *	ALLOC: where the span begins
+ * @length: in: as for the call of its own; FREE: 0: not checked; SCAVENGE: bytes of the
+ *	range, a multiple of the span page and the granule.  out: ALLOC and RESIZE: bytes of
+ *	the span; SCAVENGE: bytes of memory that went back
+ * @align: in: ALLOC: as for the call of its own; PROMOTE: the minimum density in percent;
+ *	else must be 0
+ *
+ * @result and @out_flags are not looked at.  SCAVENGE releases the free memory of a range,
+ * of whatever age, wherever it can; what is allocated is left alone, and neighbouring ranges
+ * that follow each other are released as if they were one.
+ */
+struct pagearena_op {
+	__u32 op;
+	__u32 flags;
+	__s32 result;
+	__u32 out_flags;
+	__aligned_u64 offset;
+	__aligned_u64 length;
+	__aligned_u64 align;
+};
+
+/* &struct pagearena_batch.flags.  STOP: an operation that fails is the last. */
+#define PAGEARENA_BATCH_STOP	(1U << 0)
+
+/* Most operations of one batch. */
+#define PAGEARENA_BATCH_MAX	65536
+
+/**
+ * struct pagearena_batch - PAGEARENA_IOC_BATCH: many operations in one call
+ * @size: in: sizeof(struct pagearena_batch)
+ * @flags: in: PAGEARENA_BATCH_*
+ * @ops: in: pointer to the operations
+ * @count: in: their number, 1 to %PAGEARENA_BATCH_MAX
+ * @done: in: must be 0.  out: number of operations that were tried; the results of these
+ *	are in place
+ * @failed: in: must be 0.  out: of these, those that failed
+ * @__pad: must be 0
+ *
+ * The operations are done one after the other, as calls of their own would be, and others'
+ * calls may come in between.  The call succeeds even if all of them fail.
+ *
+ * Errors: EBADFD, EINVAL; EFAULT (what was done until then stands, but what could not be
+ * told of is undone as far as it was ALLOC), EINTR (@done says what was done).
+ */
+struct pagearena_batch {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 ops;
+	__u32 count;
+	__u32 done;
+	__u32 failed;
+	__u32 __pad;
 };
 
 #endif /* _UAPI_LINUX_PAGEARENA_H */
