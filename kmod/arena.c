@@ -19,12 +19,6 @@
 #include "reclaim.h"
 #include "trace.h"
 
-static unsigned long spans_max = 16UL << 20;
-module_param(spans_max, ulong, 0644);
-MODULE_PARM_DESC(spans_max, "most spans that may be allocated in an arena (default 16777216)");
-
-/* A heap that has more spares than this gives some back. */
-#define PA_SPARES_MAX	64
 #define PA_SPARES_BATCH	8
 
 static struct kmem_cache *pa_span_cache;
@@ -101,8 +95,13 @@ void pa_fill_spares(struct pa_arena *arena)
 		pa_add_spares(arena, GFP_KERNEL);
 }
 
-/* Drops the heap lock, and gives spares back if there are many. */
-static void pa_unlock_trim(struct pa_arena *arena)
+/**
+ * pa_unlock_trim() - drop the heap lock, and give spares back if there are many
+ * @arena: the arena
+ *
+ * Context: heap lock.
+ */
+void pa_unlock_trim(struct pa_arena *arena)
 	__releases(&arena->lock)
 {
 	struct span *batch = NULL, *s;
@@ -257,6 +256,7 @@ int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 	cfg.huge_shift = PA_CHUNK_SHIFT;
 	cfg.fit = fits[setup->fit];
 	cfg.debug = setup->flags & PAGEARENA_SETUP_DEBUG;
+	cfg.reuse = cfg.fit == SPAN_FIT_PLACED && !cfg.debug;
 	err = pa_quota_reserve(arena, setup);
 	if (err)
 		goto out;
@@ -278,8 +278,13 @@ out:
 	return err;
 }
 
-/* Would what is allocated and what is backed and free together pass the limit? */
-static bool pa_over_limit(struct pa_arena *arena)
+/**
+ * pa_over_limit() - would what is allocated and what is backed and free pass a hard limit?
+ * @arena: an arena that is set up
+ *
+ * Context: heap lock.
+ */
+bool pa_over_limit(struct pa_arena *arena)
 {
 	u64 free = pa_nr_backed(arena) - arena->nr_inuse;
 
@@ -339,137 +344,6 @@ int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft)
 	}
 out:
 	mutex_unlock(&arena->setup_lock);
-	return err;
-}
-
-/**
- * pa_arena_alloc() - allocate a span
- * @arena: an arena that is set up
- * @req: checked but for @length and @align; its output fields are filled in
- *
- * Context: may sleep.
- * Return: as for %PAGEARENA_IOC_ALLOC.
- */
-int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req)
-{
-	u8 shift = arena->heap.cfg.page_shift;
-	u64 page = 1ULL << shift, npages, present;
-	bool zero, backed, over, limited = false;
-	pgoff_t first, end;
-	struct span *s;
-	int err = 0;
-
-	if (!req->length || (req->align && !is_power_of_2(req->align)))
-		return -EINVAL;
-	if (req->length > U64_MAX - (page - 1))
-		return -EOVERFLOW;
-	npages = (req->length + page - 1) >> shift;
-	if (npages > arena->setup.arena_bytes >> shift)
-		return -ENOMEM;
-
-	spin_lock(&arena->lock);
-	while (unlikely(arena->heap.nr_spares < SPAN_HEAP_SPARES)) {
-		spin_unlock(&arena->lock);
-		err = pa_add_spares(arena, GFP_KERNEL);
-		if (err)
-			return err;
-		spin_lock(&arena->lock);
-	}
-	if (arena->limit && !arena->limit_soft &&
-	    arena->heap.stats.heap_inuse + (npages << shift) > arena->limit) {
-		err = -ENOMEM;
-		limited = true;
-	}
-	/* Free spans lie between these and at the ends of chunks, so that bounds them, too. */
-	if (arena->heap.stats.spans_inuse >= READ_ONCE(spans_max))
-		err = -ENOMEM;
-	if (!err)
-		err = span_heap_alloc(&arena->heap, npages, max(req->align, page) >> shift, &s,
-				      NULL);
-	if (err) {
-		spin_unlock(&arena->lock);
-		if (limited)
-			pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
-		return err;
-	}
-	req->offset = span_offset(s, &arena->heap);
-	req->length = span_bytes(s, &arena->heap);
-	first = req->offset >> PAGE_SHIFT;
-	end = (req->offset + req->length + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	present = pa_backing_count(arena, first, end, NULL);
-	backed = present == end - first;
-	/* What is present may have been within reach of a stray pointer. */
-	zero = !present;
-	if (shift < PAGE_SHIFT)
-		pa_pages_alone(arena, req->offset, req->length, &first, &end);
-	if (present)
-		pa_backing_use(arena, first, end, 1);
-	over = pa_over_limit(arena);
-	spin_unlock(&arena->lock);
-	trace_pagearena_alloc(arena->id, req->offset, req->length, zero, backed);
-
-	if (!present)
-		pa_thp_refresh(false);
-	if (over)
-		err = pa_limit_enforce(arena);
-	if (!err && (req->flags & PAGEARENA_ALLOC_ZERO) && !zero) {
-		pa_backing_zero(arena, req->offset, req->length);
-		zero = true;
-	}
-	/* Even if all of it was backed: a demotion may have come in between. */
-	if (!err && req->flags & PAGEARENA_ALLOC_POPULATE) {
-		err = pa_backing_populate(arena, req->offset, req->length);
-		backed = true;
-	}
-	if (err) {
-		pa_arena_free(arena, req->offset, req->length);
-		return err == -EINTR ? -EINTR : -ENOMEM;
-	}
-	req->out_flags = (zero ? PAGEARENA_ALLOCED_ZERO : 0) |
-			 (backed ? PAGEARENA_ALLOCED_BACKED : 0);
-	return 0;
-}
-
-/**
- * pa_arena_free() - free a span
- * @arena: an arena that is set up
- * @offset: where the span begins, in bytes
- * @length: its length in bytes, rounded up to span pages; 0: not checked
- *
- * Context: may sleep (an arena with PAGEARENA_SETUP_DEBUG).
- * Return: as for %PAGEARENA_IOC_FREE.
- */
-int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length)
-{
-	u8 shift = arena->heap.cfg.page_shift;
-	u64 page = 1ULL << shift;
-	pgoff_t first, end;
-	struct span *s;
-	int err;
-
-	if (!IS_ALIGNED(offset, page))
-		return -EINVAL;
-	if (length > U64_MAX - (page - 1) || offset + length < offset)
-		return -EOVERFLOW;
-	length = round_up(length, page);
-
-	spin_lock(&arena->lock);
-	err = span_heap_lookup(&arena->heap, offset >> shift, length >> shift, &s);
-	if (!err) {
-		length = span_bytes(s, &arena->heap);
-		pa_pages_alone(arena, offset, length, &first, &end);
-		pa_backing_use(arena, first, end, -1);
-		err = span_heap_free(&arena->heap, offset >> shift, 0, ktime_get_ns());
-	}
-	pa_unlock_trim(arena);
-	/* fault() has seen to whole granules; this is for the rest of the span. */
-	if (!err && arena->setup.flags & PAGEARENA_SETUP_DEBUG &&
-	    arena->setup.granule > arena->setup.span_page && first < end)
-		pa_zap(arena, (u64)first << PAGE_SHIFT, (u64)(end - first) << PAGE_SHIFT);
-	if (!err)
-		pa_background_notice(arena);
-	if (!err)
-		trace_pagearena_free(arena->id, offset, length);
 	return err;
 }
 

@@ -53,6 +53,12 @@ struct vm_area_struct;
 #define PA_GROWTH_DEFAULT	(64ULL << 20)
 #define PA_ARENA_MAX		BIT_ULL(47)
 
+/* A heap that has more spares than this gives some back. */
+#define PA_SPARES_MAX		64
+
+/* Chunks that are found without a lookup, a power of two. */
+#define PA_NEAR			64
+
 /**
  * struct pa_counters - events that STATS reports and that are not the heap's
  *
@@ -86,11 +92,13 @@ struct pa_counters {
  * @PA_PASS_WHOLE: whole chunks
  * @PA_PASS_SPARE: all that does not break a huge folio
  * @PA_PASS_CHUNK: what lies in one chunk, though it breaks its huge folio
+ * @PA_PASS_RANGE: what lies in a range
  */
 enum pa_pass {
 	PA_PASS_WHOLE,
 	PA_PASS_SPARE,
 	PA_PASS_CHUNK,
+	PA_PASS_RANGE,
 };
 
 /**
@@ -112,6 +120,9 @@ enum pa_cause {
  * @cause: why
  * @pass: what it takes
  * @index: PA_PASS_CHUNK: number of the chunk
+ * @start: PA_PASS_RANGE: start of the range, in bytes
+ * @end: PA_PASS_RANGE: its end
+ * @max_live: PA_PASS_RANGE: break huge folios with no more live pages than this
  * @chunk: PA_CAUSE_RECLAIM: the chunk
  * @by_size: it takes the largest spans first
  * @outer: PA_CAUSE_RECLAIM: whose turn it is when it has taken its own
@@ -123,6 +134,9 @@ struct pa_scavenging {
 	enum pa_cause cause;
 	enum pa_pass pass;
 	unsigned long index;
+	u64 start;
+	u64 end;
+	unsigned int max_live;
 	struct pa_chunk *chunk;
 	struct pa_scavenging *outer;
 	bool by_size;
@@ -157,6 +171,7 @@ struct pa_scavenging {
  * @promote_cursor: the chunk that it looks at next
  * @promote_backoff: jiffies that it waits because huge folios are scarce
  * @chunks: struct pa_chunk by chunk number; entries are erased under @lock
+ * @near: chunks that were looked up not long ago, by number; protected by @lock
  * @torn: numbers of chunks that were mapped page by page, and are huge or empty now; those
  *	that are huge have a mark (PA_TORN_HUGE)
  * @map_mm: who mapped the arena last; only ever compared
@@ -203,6 +218,7 @@ struct pa_arena {
 	unsigned long promote_backoff;
 
 	struct xarray chunks;
+	struct pa_chunk *near[PA_NEAR];
 	struct xarray torn;
 	const void *map_mm;
 	unsigned long map_base;
@@ -231,9 +247,8 @@ void pa_fill_spares(struct pa_arena *arena);
 struct pa_arena *pa_arena_create(void);
 void pa_arena_destroy(struct pa_arena *arena);
 int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup);
-int pa_arena_alloc(struct pa_arena *arena, struct pagearena_alloc *req);
 int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft);
-int pa_arena_free(struct pa_arena *arena, u64 offset, u64 length);
+void pa_unlock_trim(struct pa_arena *arena);
 void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *stats);
 void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct pagearena_span *out);
 
@@ -244,12 +259,15 @@ static inline bool pa_arena_ready(struct pa_arena *arena)
 	return smp_load_acquire(&arena->ready);
 }
 
+bool pa_over_limit(struct pa_arena *arena);
+
 /** pa_nr_backed() - pages that are present; under the heap lock */
 u64 pa_nr_backed(const struct pa_arena *arena);
 
 /* scavenge.c */
 extern const struct span_heap_ops pa_heap_ops;
 int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req);
+int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u64 *freed);
 int pa_limit_enforce(struct pa_arena *arena);
 void pa_limit_approach(struct pa_arena *arena);
 u64 pa_scavenge_batch(struct pa_arena *arena, u64 bytes, u64 age);

@@ -161,6 +161,8 @@ void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c)
 		pa_item_detach(arena, c);
 		spin_lock(&arena->lock);
 		xa_erase(&arena->chunks, c->index);
+		if (arena->near[c->index % PA_NEAR] == c)
+			arena->near[c->index % PA_NEAR] = NULL;
 		spin_unlock(&arena->lock);
 		c->state = PA_CHUNK_DEAD;
 		dead = true;
@@ -189,17 +191,11 @@ struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i)
 	return NULL;
 }
 
-/* Number of bits in @present from @from up to @to. */
-static unsigned int pa_count_bits(const struct pa_chunk *c, unsigned int from, unsigned int to)
+/* pa_count_bits() for a chunk that is partly present. */
+unsigned int pa_count_some_bits(const struct pa_chunk *c, unsigned int from, unsigned int to)
 {
 	unsigned int n = 0;
 
-	if (!c->nr_present || from >= to)
-		return 0;
-	if (c->nr_present == PA_CHUNK_PAGES)
-		return to - from;
-	if (to - from == PA_CHUNK_PAGES)
-		return c->nr_present;
 	while (from < to) {
 		unsigned int bit = from % BITS_PER_LONG;
 		unsigned int len = min_t(unsigned int, to - from, BITS_PER_LONG - bit);
@@ -253,6 +249,20 @@ bool pa_page_allocated(struct pa_arena *arena, pgoff_t page)
 	return inuse;
 }
 
+/* Does an allocated span that begins at @stop or behind it touch the page that @stop is in? */
+static bool pa_page_shared(struct pa_arena *arena, u64 stop)
+{
+	struct span_heap *heap = &arena->heap;
+	u64 end = round_up(stop, PAGE_SIZE);
+	struct span *s;
+
+	for (s = span_heap_find(heap, stop >> heap->cfg.page_shift);
+	     s && span_offset(s, heap) < end; s = span_heap_next(s))
+		if (s->state == SPAN_INUSE)
+			return true;
+	return false;
+}
+
 /**
  * pa_pages_alone() - the pages that a span has to itself
  * @arena: the arena
@@ -283,13 +293,28 @@ void pa_pages_alone(struct pa_arena *arena, u64 offset, u64 len, pgoff_t *first,
 			break;
 		}
 	}
-	for (s = span_heap_find(heap, stop >> heap->cfg.page_shift);
-	     s && span_offset(s, heap) < (u64)*end << PAGE_SHIFT; s = span_heap_next(s)) {
-		if (s->state == SPAN_INUSE) {
-			(*end)--;
-			break;
-		}
-	}
+	*end -= pa_page_shared(arena, stop);
+}
+
+/**
+ * pa_pages_added() - the pages that come into use when a span grows
+ * @arena: the arena
+ * @from: the lower of its two ends, in bytes
+ * @to: the higher one
+ * @first: set to the first page
+ * @end: set to the page after the last one; may be below *@first, if there is none
+ *
+ * The same go out of use when it shrinks.
+ *
+ * Context: heap lock.
+ */
+void pa_pages_added(struct pa_arena *arena, u64 from, u64 to, pgoff_t *first, pgoff_t *end)
+{
+	lockdep_assert_held(&arena->lock);
+	*first = (from + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	*end = (to + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	if (arena->heap.cfg.page_shift < PAGE_SHIFT)
+		*end -= pa_page_shared(arena, to);
 }
 
 /**
@@ -354,60 +379,47 @@ u64 pa_backing_count(struct pa_arena *arena, pgoff_t first, pgoff_t end, u64 *hu
 }
 
 /**
- * pa_chunk_reclaimable() - how much of a chunk can be taken back at once
- * @c: the chunk
- *
- * That is, without copying: free pages of a small chunk, or all of a huge one.
- *
- * Context: heap lock.
- * Return: number of pages.
- */
-unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
-{
-	unsigned int free = c->nr_present - c->nr_inuse;
-
-	if (READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse)
-		return 0;
-	return free > c->nr_stuck ? free - c->nr_stuck : 0;
-}
-
-/**
- * pa_backing_use() - pages have come into use, or out of it
+ * pa_backing_use_chunks() - pages of several chunks have come into use, or out of it
  * @arena: the arena
  * @first: first MMU page
  * @end: the page after the last one
- * @sign: 1: an allocated span has come to touch them; -1: none does any more
+ * @sign: as for pa_chunk_use()
+ *
+ * Takes time for chunks that are backed only.
  *
  * Context: heap lock.
+ * Return: number of pages that are present.
  */
-void pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign)
+u64 pa_backing_use_chunks(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign)
 {
 	unsigned long index = first >> PA_CHUNK_ORDER;
 	struct pa_chunk *c;
+	u64 sum = 0;
 
 	lockdep_assert_held(&arena->lock);
-	for (; first < end; index++) {
-		pgoff_t base, stop;
-		int n;
+	xa_for_each_range(&arena->chunks, index, c, index, (end - 1) >> PA_CHUNK_ORDER) {
+		pgoff_t base = (pgoff_t)index << PA_CHUNK_ORDER;
+		unsigned int n = pa_count_bits(c, first > base ? first - base : 0,
+					       min_t(pgoff_t, end - base, PA_CHUNK_PAGES));
 
-		c = xa_find(&arena->chunks, &index, (end - 1) >> PA_CHUNK_ORDER, XA_PRESENT);
-		if (!c)
-			break;
-		base = (pgoff_t)index << PA_CHUNK_ORDER;
-		first = max(first, base);
-		stop = min_t(pgoff_t, end, base + PA_CHUNK_PAGES);
-		n = sign * (int)pa_count_bits(c, first - base, stop - base);
-		first = stop;
-		if (!n)
-			continue;
-		arena->nr_inuse += n;
-		c->nr_inuse += n;
-		if (READ_ONCE(c->state) == PA_CHUNK_HUGE)
-			arena->nr_huge_inuse += n;
-		if (sign < 0)
-			c->nr_stuck = 0;
-		pa_item_update(arena, c);
+		if (n) {
+			pa_chunk_use(arena, c, n, sign);
+			pa_item_update(arena, c);
+		}
+		sum += n;
 	}
+	return sum;
+}
+
+/* The chunk with a number, for the next time. */
+struct pa_chunk *pa_chunk_find(struct pa_arena *arena, unsigned long index)
+{
+	struct pa_chunk *c = xa_load(&arena->chunks, index);
+
+	lockdep_assert_held(&arena->lock);
+	if (c)
+		arena->near[index % PA_NEAR] = c;
+	return c;
 }
 
 /**

@@ -24,9 +24,9 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 
+#include "arena.h"
 #include "compat.h"
 
-struct pa_arena;
 struct pa_item;
 
 #define PA_CHUNK_SHIFT	21
@@ -109,6 +109,67 @@ struct pa_chunk {
 	struct rcu_head rcu;
 };
 
+unsigned int pa_count_some_bits(const struct pa_chunk *c, unsigned int from, unsigned int to);
+struct pa_chunk *pa_chunk_find(struct pa_arena *arena, unsigned long index);
+
+/**
+ * pa_chunk_reclaimable() - how much of a chunk can be taken back at once
+ * @c: the chunk
+ *
+ * That is, without copying: free pages of a small chunk, or all of a huge one.
+ *
+ * Context: heap lock.
+ * Return: number of pages.
+ */
+static inline unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
+{
+	unsigned int free = c->nr_present - c->nr_inuse;
+
+	if (READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse)
+		return 0;
+	return free > c->nr_stuck ? free - c->nr_stuck : 0;
+}
+
+/**
+ * pa_chunk_at() - the chunk with a number
+ * @arena: the arena
+ * @index: the number
+ *
+ * Context: heap lock.
+ * Return: the chunk, or NULL.
+ */
+static inline struct pa_chunk *pa_chunk_at(struct pa_arena *arena, unsigned long index)
+{
+	struct pa_chunk *c = arena->near[index % PA_NEAR];
+
+	lockdep_assert_held(&arena->lock);
+	return likely(c && c->index == index) ? c : pa_chunk_find(arena, index);
+}
+
+/**
+ * pa_count_bits() - count the pages of a part of a chunk that are backed
+ * @c: the chunk
+ * @from: first page
+ * @to: the page after the last one
+ *
+ * Context: heap lock or chunk lock.
+ * Return: number of pages.
+ */
+static inline unsigned int pa_count_bits(const struct pa_chunk *c, unsigned int from,
+					 unsigned int to)
+{
+	if (!c->nr_present || from >= to)
+		return 0;
+	if (c->nr_present == PA_CHUNK_PAGES)
+		return to - from;
+	if (to - from == PA_CHUNK_PAGES)
+		return c->nr_present;
+	if (from / BITS_PER_LONG == (to - 1) / BITS_PER_LONG)
+		return hweight_long(c->present[from / BITS_PER_LONG] &
+				    GENMASK((to - 1) % BITS_PER_LONG, from % BITS_PER_LONG));
+	return pa_count_some_bits(c, from, to);
+}
+
 struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index);
 struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index);
 void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c);
@@ -133,7 +194,6 @@ int pa_backing_init(void);
 void pa_backing_exit(void);
 int pa_backing_populate(struct pa_arena *arena, u64 offset, u64 len);
 void pa_backing_zero(struct pa_arena *arena, u64 offset, u64 len);
-unsigned int pa_chunk_reclaimable(const struct pa_chunk *c);
 int pa_chunk_take(struct pa_arena *arena, struct pa_chunk *c, u64 offset, u64 len, u64 *freed);
 int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, bool shadow, u64 *freed);
 void pa_backing_forget(struct pa_arena *arena);
@@ -143,7 +203,8 @@ void pa_backing_destroy(struct pa_arena *arena);
 bool pa_page_inuse(struct pa_arena *arena, pgoff_t page);
 bool pa_page_allocated(struct pa_arena *arena, pgoff_t page);
 void pa_pages_alone(struct pa_arena *arena, u64 offset, u64 len, pgoff_t *first, pgoff_t *end);
-void pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign);
+void pa_pages_added(struct pa_arena *arena, u64 from, u64 to, pgoff_t *first, pgoff_t *end);
+u64 pa_backing_use_chunks(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign);
 u64 pa_backing_count(struct pa_arena *arena, pgoff_t first, pgoff_t end, u64 *huge);
 const char *pa_backing_recount(struct pa_arena *arena);
 

@@ -18,6 +18,7 @@
 #include "backing.h"
 #include "promote.h"
 #include "reclaim.h"
+#include "step.h"
 
 /* A structure that the user gave. */
 struct pa_arg {
@@ -109,38 +110,147 @@ static int pa_ioctl_setup(struct pa_arena *arena, struct pa_arg *arg)
 	return err ? err : pa_copy_out(arg, &setup, sizeof(setup));
 }
 
+/*
+ * ALLOC and FREE are called more often than all the others.  Where the structure is today's,
+ * its fields are read one by one, which is faster than copying it.
+ *
+ * For ALLOC the ends of the structure are written, too: see at the top of this file.
+ */
+static int pa_alloc_in(struct pa_arg *arg, struct pagearena_alloc *req)
+{
+	struct pagearena_alloc __user *from = arg->ptr;
+	int err;
+
+	if (!user_access_begin(from, sizeof(*from)))
+		return -EFAULT;
+	unsafe_get_user(arg->size, &from->size, fault);
+	if (unlikely(arg->size != sizeof(*req)))
+		goto other;
+	unsafe_get_user(req->flags, &from->flags, fault);
+	unsafe_get_user(req->length, &from->length, fault);
+	unsafe_get_user(req->align, &from->align, fault);
+	unsafe_get_user(req->offset, &from->offset, fault);
+	unsafe_get_user(req->out_flags, &from->out_flags, fault);
+	unsafe_get_user(req->__pad, &from->__pad, fault);
+	unsafe_put_user(req->flags, &from->flags, fault);
+	unsafe_put_user(req->__pad, &from->__pad, fault);
+	user_access_end();
+	return 0;
+other:
+	user_access_end();
+	err = pa_copy_in(arg, req, sizeof(*req), sizeof(*req));
+	return err ? err : pa_copy_out(arg, req, sizeof(*req));
+fault:
+	user_access_end();
+	return -EFAULT;
+}
+
+static int pa_alloc_out(struct pa_arg *arg, const struct pa_step *step)
+{
+	struct pagearena_alloc __user *to = arg->ptr;
+
+	if (!user_access_begin(to, sizeof(*to)))
+		return -EFAULT;
+	unsafe_put_user(step->length, &to->length, fault);
+	unsafe_put_user(step->offset, &to->offset, fault);
+	unsafe_put_user(step->out_flags, &to->out_flags, fault);
+	user_access_end();
+	return 0;
+fault:
+	user_access_end();
+	return -EFAULT;
+}
+
 static int pa_ioctl_alloc(struct pa_arena *arena, struct pa_arg *arg)
 {
 	struct pagearena_alloc req;
-	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
+	struct pa_step step;
+	int err = pa_alloc_in(arg, &req);
 
-	if (err)
+	if (unlikely(err))
 		return err;
-	if (req.flags & ~(PAGEARENA_ALLOC_ZERO | PAGEARENA_ALLOC_POPULATE) || req.offset ||
-	    req.out_flags || req.__pad)
+	if (req.flags & ~PA_ALLOC_FLAGS || req.out_flags || req.__pad ||
+	    (req.offset && !(req.flags & PAGEARENA_ALLOC_FIXED)))
 		return -EINVAL;
-	err = pa_copy_out(arg, &req, sizeof(req));
-	if (err)
+	step.offset = req.offset;
+	step.length = req.length;
+	step.align = req.align;
+	step.flags = req.flags;
+	err = pa_arena_alloc(arena, &step);
+	if (unlikely(err))
 		return err;
-	err = pa_arena_alloc(arena, &req);
-	if (err)
-		return err;
-	err = pa_copy_out(arg, &req, sizeof(req));
-	if (err)
-		pa_arena_free(arena, req.offset, req.length);
+	err = pa_alloc_out(arg, &step);
+	if (unlikely(err))
+		pa_step_undo(arena, &step);
 	return err;
+}
+
+static int pa_free_in(struct pa_arg *arg, struct pagearena_free *req)
+{
+	struct pagearena_free __user *from = arg->ptr;
+
+	if (!user_access_begin(from, sizeof(*from)))
+		return -EFAULT;
+	unsafe_get_user(arg->size, &from->size, fault);
+	if (unlikely(arg->size != sizeof(*req)))
+		goto other;
+	unsafe_get_user(req->flags, &from->flags, fault);
+	unsafe_get_user(req->offset, &from->offset, fault);
+	unsafe_get_user(req->length, &from->length, fault);
+	user_access_end();
+	return 0;
+other:
+	user_access_end();
+	return pa_copy_in(arg, req, sizeof(*req), sizeof(*req));
+fault:
+	user_access_end();
+	return -EFAULT;
 }
 
 static int pa_ioctl_free(struct pa_arena *arena, struct pa_arg *arg)
 {
 	struct pagearena_free req;
+	struct pa_step step;
+	int err = pa_free_in(arg, &req);
+
+	if (unlikely(err))
+		return err;
+	if (req.flags)
+		return -EINVAL;
+	step.offset = req.offset;
+	step.length = req.length;
+	step.had = 0;
+	return pa_arena_free(arena, &step);
+}
+
+static int pa_ioctl_resize(struct pa_arena *arena, struct pa_arg *arg)
+{
+	struct pagearena_resize req;
+	struct pa_step step = {};
 	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
 
 	if (err)
 		return err;
-	if (req.flags)
+	if (req.flags & ~PA_RESIZE_FLAGS || req.out_flags || req.__pad)
 		return -EINVAL;
-	return pa_arena_free(arena, req.offset, req.length);
+	err = pa_copy_out(arg, &req, sizeof(req));
+	if (err)
+		return err;
+	step.offset = req.offset;
+	step.length = req.length;
+	step.had = req.old_length;
+	step.flags = req.flags;
+	err = pa_arena_resize(arena, &step);
+	if (err)
+		return err;
+	req.length = step.length;
+	req.old_length = step.had;
+	req.out_flags = step.out_flags;
+	err = pa_copy_out(arg, &req, sizeof(req));
+	/* What was cut off may belong to somebody else by now. */
+	if (err && step.length > step.had)
+		pa_step_undo(arena, &step);
+	return err;
 }
 
 static int pa_ioctl_scavenge(struct file *file, struct pa_arg *arg)
@@ -216,6 +326,194 @@ static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 		cond_resched();
 	}
 	pa_map_anew(file);
+	if (pa_copy_out(arg, &req, sizeof(req)))
+		return -EFAULT;
+	return err;
+}
+
+/* Operations of a batch that are copied in at a time, and done under one hold of the lock. */
+#define PA_BATCH_OPS	32
+
+/* A batch under way. */
+struct pa_batch {
+	struct pa_arena *arena;
+	struct pagearena_op ops[PA_BATCH_OPS];
+	unsigned int nr; /* of @ops */
+	bool moved; /* mappings may have been torn */
+};
+
+static int pa_batch_scavenge(struct pa_batch *b, unsigned int *i)
+{
+	struct pa_arena *arena = b->arena;
+	struct pagearena_op *op = &b->ops[*i];
+	u64 unit = max(arena->setup.span_page, arena->setup.granule);
+	u64 start = op->offset, end, freed = 0;
+	unsigned int last = *i;
+	int err;
+
+	if (op->flags & ~(PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE) ||
+	    op->flags == PAGEARENA_SCAVENGE_FORCE || op->align || !op->length ||
+	    !IS_ALIGNED(start, unit) || !IS_ALIGNED(op->length, unit))
+		return -EINVAL;
+	if (start + op->length < start)
+		return -EOVERFLOW;
+	end = start + op->length;
+	if (end > arena->setup.arena_bytes)
+		return -EINVAL;
+	/* Those that go on where this one ends are one with it. */
+	for (; last + 1 < b->nr; last++) {
+		struct pagearena_op *next = &b->ops[last + 1];
+
+		if (next->op != PAGEARENA_OP_SCAVENGE || next->flags != op->flags || next->align ||
+		    next->offset != end || !next->length || !IS_ALIGNED(next->length, unit) ||
+		    next->length > arena->setup.arena_bytes - end)
+			break;
+		end += next->length;
+		next->length = 0;
+		next->result = 0;
+		next->out_flags = 0;
+	}
+	err = pa_scavenge_range(arena, start, end - start, op->flags, &freed);
+	op->length = freed;
+	b->moved = true;
+	*i = last;
+	return err;
+}
+
+static int pa_batch_promote(struct pa_batch *b, struct pagearena_op *op)
+{
+	struct pa_promote_opts opts = {};
+	unsigned long index, end;
+	int huge = 0;
+
+	if (op->flags & ~PAGEARENA_PROMOTE_COMPACT || op->align > 100 || !op->length ||
+	    !IS_ALIGNED(op->offset, PA_CHUNK_SIZE) || !IS_ALIGNED(op->length, PA_CHUNK_SIZE))
+		return -EINVAL;
+	if (op->offset + op->length < op->offset)
+		return -EOVERFLOW;
+	if (op->offset + op->length > round_up(b->arena->setup.arena_bytes, PA_CHUNK_SIZE))
+		return -EINVAL;
+	opts.compact = op->flags & PAGEARENA_PROMOTE_COMPACT;
+	opts.min_pages = max_t(unsigned int, 1, DIV_ROUND_UP(op->align * PA_CHUNK_PAGES, 100));
+	index = op->offset >> PA_CHUNK_SHIFT;
+	end = index + (op->length >> PA_CHUNK_SHIFT);
+	b->moved = true;
+	for (; index < end; index++) {
+		int ret = pa_chunk_promote(b->arena, index, &opts);
+
+		huge += ret == PAGEARENA_PROMOTE_DONE || ret == PAGEARENA_PROMOTE_ALREADY;
+		if (signal_pending(current) && index + 1 < end)
+			return -EINTR;
+		cond_resched();
+	}
+	return huge;
+}
+
+/* Does b->ops.  Returns how many of them were tried. */
+static unsigned int pa_batch_run(struct pa_batch *b, bool stop, unsigned int *failed)
+{
+	unsigned int i = 0;
+
+	while (i < b->nr) {
+		struct pagearena_op *op;
+		int ret;
+
+		i += pa_arena_steps(b->arena, b->ops + i, b->nr - i, stop, failed);
+		if (i == b->nr || (stop && *failed))
+			break;
+		op = &b->ops[i];
+		switch (op->op) {
+		case PAGEARENA_OP_NOP:
+			ret = op->flags || op->offset || op->length || op->align ? -EINVAL : 0;
+			break;
+		case PAGEARENA_OP_SCAVENGE:
+			ret = pa_batch_scavenge(b, &i);
+			break;
+		case PAGEARENA_OP_PROMOTE:
+			ret = pa_batch_promote(b, op);
+			break;
+		default:
+			ret = -EINVAL;
+		}
+		op->result = ret;
+		op->out_flags = 0;
+		*failed += ret < 0;
+		i++;
+		if (ret < 0 && stop)
+			break;
+	}
+	return i;
+}
+
+/*
+ * What could not be told of did not happen, as far as it can be undone: what was allocated and
+ * not freed since is freed.
+ */
+static void pa_batch_undo(struct pa_batch *b, unsigned int nr)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < nr; i++) {
+		const struct pagearena_op *op = &b->ops[i];
+		struct pa_step step = { .offset = op->offset };
+
+		if (op->op != PAGEARENA_OP_ALLOC || op->result)
+			continue;
+		for (j = i + 1; j < nr; j++)
+			if (b->ops[j].op == PAGEARENA_OP_FREE && !b->ops[j].result &&
+			    b->ops[j].offset == op->offset)
+				break;
+		if (j == nr)
+			pa_step_undo(b->arena, &step);
+	}
+}
+
+static int pa_ioctl_batch(struct file *file, struct pa_arg *arg)
+{
+	struct pa_batch b;
+	struct pagearena_op __user *ops;
+	struct pagearena_batch req;
+	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
+	bool stop;
+
+	if (err)
+		return err;
+	if (req.flags & ~PAGEARENA_BATCH_STOP || !req.count || req.count > PAGEARENA_BATCH_MAX ||
+	    req.done || req.failed || req.__pad)
+		return -EINVAL;
+	err = pa_copy_out(arg, &req, sizeof(req));
+	if (err)
+		return err;
+	b.arena = file->private_data;
+	b.moved = false;
+	ops = u64_to_user_ptr(req.ops);
+	stop = req.flags & PAGEARENA_BATCH_STOP;
+	while (req.done < req.count) {
+		unsigned int failed = 0, done;
+
+		b.nr = min_t(u32, req.count - req.done, PA_BATCH_OPS);
+		if (copy_from_user(b.ops, ops + req.done, b.nr * sizeof(b.ops[0]))) {
+			err = -EFAULT;
+			break;
+		}
+		done = pa_batch_run(&b, stop, &failed);
+		if (copy_to_user(ops + req.done, b.ops, done * sizeof(b.ops[0]))) {
+			pa_batch_undo(&b, done);
+			err = -EFAULT;
+			break;
+		}
+		req.done += done;
+		req.failed += failed;
+		if (stop && failed)
+			break;
+		if (req.done < req.count && signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		cond_resched();
+	}
+	if (b.moved)
+		pa_map_anew(file);
 	if (pa_copy_out(arg, &req, sizeof(req)))
 		return -EFAULT;
 	return err;
@@ -384,6 +682,7 @@ long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct pa_arena *arena = file->private_data;
 	struct pa_arg user = { .ptr = (void __user *)arg };
+	bool ready = pa_arena_ready(arena);
 
 	switch (cmd) {
 	case PAGEARENA_IOC_INFO:
@@ -391,36 +690,26 @@ long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case PAGEARENA_IOC_SETUP:
 		return pa_ioctl_setup(arena, &user);
 	case PAGEARENA_IOC_ALLOC:
+		return likely(ready) ? pa_ioctl_alloc(arena, &user) : -EBADFD;
 	case PAGEARENA_IOC_FREE:
+		return likely(ready) ? pa_ioctl_free(arena, &user) : -EBADFD;
 	case PAGEARENA_IOC_SCAVENGE:
+		return ready ? pa_ioctl_scavenge(file, &user) : -EBADFD;
 	case PAGEARENA_IOC_PROMOTE:
+		return ready ? pa_ioctl_promote(file, &user) : -EBADFD;
 	case PAGEARENA_IOC_STATS:
+		return ready ? pa_ioctl_stats(arena, &user) : -EBADFD;
 	case PAGEARENA_IOC_SPANS:
+		return ready ? pa_ioctl_spans(arena, &user) : -EBADFD;
 	case PAGEARENA_IOC_QUERY:
+		return ready ? pa_ioctl_query(arena, &user) : -EBADFD;
 	case PAGEARENA_IOC_POLICY:
-		break;
+		return ready ? pa_ioctl_policy(arena, &user) : -EBADFD;
+	case PAGEARENA_IOC_RESIZE:
+		return ready ? pa_ioctl_resize(arena, &user) : -EBADFD;
+	case PAGEARENA_IOC_BATCH:
+		return ready ? pa_ioctl_batch(file, &user) : -EBADFD;
 	default:
 		return -ENOTTY;
-	}
-
-	if (!pa_arena_ready(arena))
-		return -EBADFD;
-	switch (cmd) {
-	case PAGEARENA_IOC_ALLOC:
-		return pa_ioctl_alloc(arena, &user);
-	case PAGEARENA_IOC_FREE:
-		return pa_ioctl_free(arena, &user);
-	case PAGEARENA_IOC_SCAVENGE:
-		return pa_ioctl_scavenge(file, &user);
-	case PAGEARENA_IOC_PROMOTE:
-		return pa_ioctl_promote(file, &user);
-	case PAGEARENA_IOC_STATS:
-		return pa_ioctl_stats(arena, &user);
-	case PAGEARENA_IOC_SPANS:
-		return pa_ioctl_spans(arena, &user);
-	case PAGEARENA_IOC_POLICY:
-		return pa_ioctl_policy(arena, &user);
-	default:
-		return pa_ioctl_query(arena, &user);
 	}
 }

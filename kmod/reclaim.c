@@ -240,41 +240,16 @@ void pa_item_detach(struct pa_arena *arena, struct pa_chunk *c)
 }
 
 /**
- * pa_item_update() - the pages of a chunk have changed, or their use
- * @arena: the arena
- * @c: the chunk
- *
- * An item without anything to take stays in the list until the shrinker comes by, so that a
- * span that is allocated and freed in turn costs no list operations.
+ * pa_item_list() - put an item into the shrinker's list
+ * @item: an item that has something to take, and is not in the list
  *
  * Context: heap lock.
  */
-void pa_item_update(struct pa_arena *arena, struct pa_chunk *c)
+void pa_item_list(struct pa_item *item)
 {
-	struct pa_item *item = c->item;
-	unsigned int nr;
-
-	lockdep_assert_held(&arena->lock);
-	if (!item)
-		return;
-	nr = pa_chunk_reclaimable(c);
-	if (nr == item->nr)
-		return;
-	arena->nr_reclaimable += (long)nr - (long)item->nr;
-	mod_node_page_state(NODE_DATA(item->nid), NR_KERNEL_MISC_RECLAIMABLE,
-			    (long)nr - (long)item->nr);
-	if (item->nr)
-		item->young = true;
-	WRITE_ONCE(item->nr, nr);
-	if (!nr)
-		return;
-	/* Pairs with pa_isolate(), which takes an item with nothing to take off the list. */
-	smp_mb();
-	if (!READ_ONCE(item->listed)) {
-		WRITE_ONCE(item->listed, true);
-		item->young = false;
-		pa_list_lru_add(&pa_chunks_lru, &item->lru);
-	}
+	WRITE_ONCE(item->listed, true);
+	item->young = false;
+	pa_list_lru_add(&pa_chunks_lru, &item->lru);
 }
 
 /* Telling */

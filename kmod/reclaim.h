@@ -7,11 +7,13 @@
 
 #include <linux/list.h>
 #include <linux/types.h>
+#include <linux/vmstat.h>
+
+#include "arena.h"
+#include "backing.h"
 
 struct file;
 struct mem_cgroup;
-struct pa_arena;
-struct pa_chunk;
 struct poll_table_struct;
 
 /**
@@ -50,7 +52,65 @@ void pa_charge_end(struct pa_charge *charge);
 int pa_item_attach(struct pa_arena *arena, struct pa_chunk *c, int nid);
 void pa_item_move(struct pa_arena *arena, struct pa_chunk *c, int nid);
 void pa_item_detach(struct pa_arena *arena, struct pa_chunk *c);
-void pa_item_update(struct pa_arena *arena, struct pa_chunk *c);
+void pa_item_list(struct pa_item *item);
+
+/**
+ * pa_item_update() - the pages of a chunk have changed, or their use
+ * @arena: the arena
+ * @c: the chunk
+ *
+ * An item without anything to take stays in the list until the shrinker comes by, so that a
+ * span that is allocated and freed in turn costs no list operations.
+ *
+ * Context: heap lock.
+ */
+static inline void pa_item_update(struct pa_arena *arena, struct pa_chunk *c)
+{
+	struct pa_item *item = c->item;
+	unsigned int nr;
+	long change;
+
+	lockdep_assert_held(&arena->lock);
+	if (unlikely(!item))
+		return;
+	nr = pa_chunk_reclaimable(c);
+	change = (long)nr - (long)item->nr;
+	if (!change)
+		return;
+	arena->nr_reclaimable += change;
+	mod_node_page_state(NODE_DATA(item->nid), NR_KERNEL_MISC_RECLAIMABLE, change);
+	item->young |= item->nr != 0;
+	WRITE_ONCE(item->nr, nr);
+	if (!nr)
+		return;
+	/* Pairs with pa_isolate(), which takes an item with nothing to take off the list. */
+	smp_mb();
+	if (unlikely(!READ_ONCE(item->listed)))
+		pa_item_list(item);
+}
+
+/**
+ * pa_chunk_use() - present pages of a chunk have come into use, or out of it
+ * @arena: the arena
+ * @c: the chunk
+ * @n: their number
+ * @sign: 1: an allocated span has come to touch them; -1: none does any more
+ *
+ * Context: heap lock.  pa_item_update() is to follow before it is dropped.
+ */
+static inline void pa_chunk_use(struct pa_arena *arena, struct pa_chunk *c, unsigned int n,
+				int sign)
+{
+	long change = sign < 0 ? -(long)n : n;
+
+	lockdep_assert_held(&arena->lock);
+	arena->nr_inuse += change;
+	c->nr_inuse += change;
+	if (READ_ONCE(c->state) == PA_CHUNK_HUGE)
+		arena->nr_huge_inuse += change;
+	if (sign < 0)
+		c->nr_stuck = 0;
+}
 
 void pa_pressure(struct pa_arena *arena, unsigned int what);
 unsigned int pa_pressure_told(struct pa_arena *arena, bool seen);

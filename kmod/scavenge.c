@@ -85,6 +85,19 @@ static void pa_op_hugepage(void *ctx, u64 offset, u64 len)
 	pa_backing_hugepage(ctx, offset, len);
 }
 
+/* PA_PASS_RANGE: may a part of the chunk at an offset go, while the rest of it stays? */
+static bool pa_may_break(struct pa_arena *arena, u64 offset)
+{
+	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+
+	if (!pa_chunk_is_huge(arena, offset))
+		return true;
+	if (!arena->sc->max_live)
+		return false;
+	pa_chunk_live(arena, offset >> PA_CHUNK_SHIFT, live, NULL);
+	return bitmap_weight(live, PA_CHUNK_PAGES) <= arena->sc->max_live;
+}
+
 /* trim(): what the current pass takes of a free range. */
 static bool pa_op_trim(void *ctx, u64 *offset, u64 *len)
 {
@@ -109,6 +122,14 @@ static bool pa_op_trim(void *ctx, u64 *offset, u64 *len)
 	case PA_PASS_CHUNK:
 		start = max(start, (u64)sc->index << PA_CHUNK_SHIFT);
 		end = min(end, (u64)(sc->index + 1) << PA_CHUNK_SHIFT);
+		break;
+	case PA_PASS_RANGE:
+		start = max(start, sc->start);
+		end = min(end, sc->end);
+		if (start < end && !IS_ALIGNED(start, PA_CHUNK_SIZE) && !pa_may_break(arena, start))
+			start = round_up(start, PA_CHUNK_SIZE);
+		if (start < end && !IS_ALIGNED(end, PA_CHUNK_SIZE) && !pa_may_break(arena, end))
+			end = round_down(end, PA_CHUNK_SIZE);
 		break;
 	}
 	/* No more than is asked for, but not in small pieces; from the top down, as Go does. */
@@ -314,6 +335,62 @@ int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 	req->backed = sc.freed << PAGE_SHIFT;
 	mutex_unlock(&arena->scavenge_lock);
 	return done < req->bytes && signal_pending(current) ? -EINTR : 0;
+}
+
+/**
+ * pa_scavenge_range() - release the free memory of a range
+ * @arena: an arena that is set up
+ * @offset: start, in bytes, a multiple of the span page and of the granule
+ * @len: length in bytes, likewise; the range lies in the arena
+ * @flags: PAGEARENA_SCAVENGE_*
+ * @freed: increased by the bytes of memory that went back
+ *
+ * What is free in one piece goes with one zap.  What cannot be released stays.
+ *
+ * Context: may sleep.
+ * Return: 0; -EINTR for a signal: part may have been released; -EUCLEAN.
+ */
+int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u64 *freed)
+{
+	struct pa_scavenging sc = {
+		.cause = PA_CAUSE_CALL,
+		.pass = PA_PASS_RANGE,
+		.start = offset,
+		.end = offset + len,
+		.left = U64_MAX,
+	};
+	struct span_heap *heap = &arena->heap;
+	u64 page = offset >> heap->cfg.page_shift, end = (offset + len) >> heap->cfg.page_shift;
+	int err = 0;
+
+	if (flags & PAGEARENA_SCAVENGE_BREAK)
+		sc.max_live = flags & PAGEARENA_SCAVENGE_FORCE ? PA_CHUNK_PAGES - 1 :
+								  PA_CHUNK_PAGES / 2;
+	if (mutex_lock_interruptible(&arena->scavenge_lock))
+		return -EINTR;
+	pa_fill_spares(arena);
+	spin_lock(&arena->lock);
+	while (page < end) {
+		struct span *s = span_heap_find(heap, page);
+
+		if (!s)
+			break;
+		page = s->base + s->npages;
+		if (s->state != SPAN_FREE || s->scavenged)
+			continue;
+		arena->sc = &sc;
+		if (span_heap_scavenge(heap, s) == -EUCLEAN)
+			err = -EUCLEAN;
+		else if (pa_stop_any(arena) && page < end)
+			err = -EINTR;
+		arena->sc = NULL;
+		if (err)
+			break;
+	}
+	spin_unlock(&arena->lock);
+	*freed += sc.freed << PAGE_SHIFT;
+	mutex_unlock(&arena->scavenge_lock);
+	return err;
 }
 
 /* Bytes by which an arena is over its limit. */

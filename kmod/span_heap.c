@@ -43,6 +43,7 @@
  *  I8  Spans tile the grown part of the arena.
  */
 #include <linux/bug.h>
+#include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/limits.h>
@@ -429,6 +430,60 @@ static void free_erase(struct span_heap *heap, struct span *s)
 	}
 }
 
+/*
+ * Recently freed
+ *
+ * Programs free a span and allocate another of its size right after, again and again.  So
+ * that this costs no work on trees, a span that does not coalesce with anything waits in a
+ * list of spans of its size, and a request for just that size takes the latest one.  It is
+ * the best fit that there is, as no smaller span will do; among equals rule 1 would take the
+ * one with the lowest base, which is why SPAN_FIT_BEST and SPAN_FIT_FIRST do without this.
+ *
+ * Nothing else tells these spans from those in the trees: whatever needs the trees to be
+ * complete, or finds such a span to coalesce with, puts all of them where they belong first
+ * (recent_flush()).
+ */
+
+static unsigned int recent_list(u64 npages)
+{
+	return npages % SPAN_HEAP_RECENT_LISTS;
+}
+
+static void recent_flush(struct span_heap *heap)
+{
+	unsigned int i;
+
+	if (likely(!heap->nr_recent))
+		return;
+	for (i = 0; heap->nr_recent; i++) {
+		struct span *s = heap->recent[i], *next;
+
+		for (; s; s = next) {
+			next = s->next_recent;
+			s->recent = 0;
+			heap->nr_recent--;
+			heap->stats.spans_free--;
+			free_insert(heap, s);
+		}
+		heap->recent[i] = NULL;
+	}
+}
+
+/* A span that has become free and has nothing to coalesce with. */
+static void recent_add(struct span_heap *heap, struct span *s)
+{
+	struct span **list = &heap->recent[recent_list(s->npages)];
+
+	if (unlikely(heap->nr_recent == SPAN_HEAP_RECENT || (*list && (*list)->npages != s->npages)))
+		recent_flush(heap);
+	s->state = SPAN_FREE;
+	s->recent = 1;
+	s->next_recent = *list;
+	*list = s;
+	heap->nr_recent++;
+	heap->stats.spans_free++;
+}
+
 /* Spares */
 
 /**
@@ -533,6 +588,8 @@ static void span_coalesce(struct span_heap *heap, struct span *s)
 	struct span *before = addr_prev(s), *after = addr_next(s);
 	u64 parts = span_hugepages(s);
 
+	if ((before && before->recent) || (after && after->recent))
+		recent_flush(heap);
 	if (span_is_free(before)) {
 		if (before->scavenged == s->scavenged) {
 			parts += span_hugepages(before);
@@ -635,15 +692,14 @@ static void span_used(struct span_heap *heap, u64 base, u64 npages)
 		heap->ops->used(heap->ctx, offset, len);
 }
 
-/* Rule 9: grows by the fewest growth units with which the request fits. */
-static int heap_grow(struct span_heap *heap, u64 npages, u64 align)
+/* Rule 9: grows by the fewest growth units with which the heap reaches to @end. */
+static int heap_grow_to(struct span_heap *heap, u64 end)
 {
 	u64 sys = heap->stats.heap_sys >> heap->cfg.page_shift;
 	u64 size = heap->cfg.size >> heap->cfg.page_shift;
 	u64 unit = heap->cfg.growth >> heap->cfg.page_shift;
-	struct span *s = rb_entry_safe(rb_last(&heap->addr), struct span, addr);
-	u64 start = span_is_free(s) && s->scavenged ? s->base : sys;
-	u64 end = round_up(start, align) + npages, bytes;
+	struct span *s;
+	u64 bytes;
 
 	if (end > size)
 		return -ENOMEM;
@@ -661,6 +717,17 @@ static int heap_grow(struct span_heap *heap, u64 npages, u64 align)
 	span_coalesce(heap, s);
 	free_insert(heap, s);
 	return 0;
+}
+
+/* The same, so that a request fits. */
+static int heap_grow(struct span_heap *heap, u64 npages, u64 align)
+{
+	struct span *s = rb_entry_safe(rb_last(&heap->addr), struct span, addr);
+	u64 start = heap->stats.heap_sys >> heap->cfg.page_shift;
+
+	if (span_is_free(s) && s->scavenged)
+		start = s->base;
+	return heap_grow_to(heap, round_up(start, align) + npages);
 }
 
 /*
@@ -682,84 +749,6 @@ static void span_cut(struct span_heap *heap, struct span *s, u64 base, u64 npage
 	span_coalesce(heap, t);
 	free_insert(heap, t);
 }
-
-/**
- * span_heap_alloc() - allocate a span
- * @heap: the heap
- * @npages: span pages, 1 to %SPAN_HEAP_MAX_PAGES
- * @align: the span shall begin at a multiple of so many span pages; a power of two, or 0
- *	for any
- * @res: set to the span; its needzero tells whether it may hold something
- * @was_scavenged: set to whether it comes from scavenged memory; may be NULL
- *
- * Takes O(log n) for n spans, see "Aligned requests" above for the one exception.
- *
- * Context: heap lock; atomic.
- * Return: 0; -EINVAL; -ENOMEM if neither the heap nor the rest of the arena has room, or
- * if there are fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN if the heap is broken.  On
- * error nothing has changed.
- */
-int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span **res,
-		    bool *was_scavenged)
-{
-	u64 start, bytes;
-	struct span *s;
-	bool scavenged;
-	int err;
-
-	if (!align)
-		align = 1;
-	if (!npages || npages > SPAN_HEAP_MAX_PAGES || !is_power_of_2(align))
-		return -EINVAL;
-	if (heap->broken)
-		return -EUCLEAN;
-	if (heap->nr_spares < SPAN_HEAP_SPARES)
-		return -ENOMEM;
-
-	s = heap_choose(heap, npages, align);
-	if (!s) {
-		err = heap_grow(heap, npages, align);
-		if (err)
-			return err;
-		s = heap_choose(heap, npages, align);
-		if (WARN_ON_ONCE(!s))
-			return -EUCLEAN;
-	}
-
-	/* Rule 4 */
-	free_erase(heap, s);
-	heap->stats.heap_released -= span_released(s);
-	scavenged = s->scavenged;
-	s->scavenged = 0;
-	s->state = SPAN_INUSE;
-	addr_caps_update(heap, s);
-
-	start = heap_place(heap, s, npages, align);
-	if (start > s->base)
-		span_cut(heap, s, s->base, start - s->base, scavenged);
-	if (s->npages > npages)
-		span_cut(heap, s, s->base + npages, s->npages - npages, scavenged);
-
-	bytes = span_bytes(s, heap);
-	/* Rule 7 */
-	if (scavenged)
-		span_used(heap, s->base, s->npages);
-
-	/* Rule 8 */
-	s->unusedsince = 0;
-	heap->stats.heap_idle -= bytes;
-	heap->stats.heap_inuse += bytes;
-	heap->stats.inuse_peak = max(heap->stats.inuse_peak, heap->stats.heap_inuse);
-	heap->stats.spans_inuse++;
-	heap->stats.nr_alloc++;
-
-	*res = s;
-	if (was_scavenged)
-		*was_scavenged = scavenged;
-	return 0;
-}
-
-/* Freeing and scavenging */
 
 /* Is there a granule, at either end, that neither the span nor its neighbour released? */
 static bool torn_granule(const struct span_heap *heap, const struct span *s)
@@ -817,16 +806,331 @@ static s64 span_release(struct span_heap *heap, struct span *s,
  */
 int span_heap_lookup(struct span_heap *heap, u64 base, u64 npages, struct span **res)
 {
-	struct span *s = span_heap_find(heap, base);
+	struct rb_node *node = heap->addr.rb_node;
+	struct span *s = NULL;
 
-	if (heap->broken)
+	if (unlikely(heap->broken))
 		return -EUCLEAN;
-	if (!s || s->base != base || s->state != SPAN_INUSE)
+	while (node) {
+		s = rb_entry(node, struct span, addr);
+		if (base == s->base)
+			break;
+		node = base < s->base ? node->rb_left : node->rb_right;
+	}
+	if (unlikely(!node || s->state != SPAN_INUSE))
 		return -ENOENT;
 	if (npages && s->npages != npages)
 		return -EINVAL;
 	*res = s;
 	return 0;
+}
+
+/* May a freed span wait before it is put back?  Not if it is to coalesce, or to be realigned. */
+static bool may_wait(const struct span_heap *heap, const struct span *s)
+{
+	const struct span *before, *after;
+
+	if (!heap->cfg.reuse)
+		return false;
+	before = addr_prev(s);
+	if (span_is_free(before) && (!before->scavenged || !on_granule(heap, s->base)))
+		return false;
+	after = addr_next(s);
+	return !span_is_free(after) || (after->scavenged && on_granule(heap, after->base));
+}
+
+/* Rule 11, for a span that was allocated, or is cut off one. */
+static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
+{
+	u64 bytes = span_bytes(s, heap);
+
+	heap->stats.heap_inuse -= bytes;
+	heap->stats.heap_idle += bytes;
+	s->needzero = 1;
+	s->unusedsince = now;
+	if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(s)) {
+		span_release(heap, s, heap->ops->fault);
+	} else if (may_wait(heap, s)) {
+		recent_add(heap, s);
+	} else {
+		span_coalesce(heap, s);
+		free_insert(heap, s);
+	}
+}
+
+/* Rules 4 to 7: takes a free span out of its trees, but for what is to be allocated of it. */
+static void heap_trim(struct span_heap *heap, struct span *s, u64 start, u64 npages)
+{
+	bool scavenged = s->scavenged;
+
+	/* Rule 4 */
+	free_erase(heap, s);
+	heap->stats.heap_released -= span_released(s);
+	s->scavenged = 0;
+	s->state = SPAN_INUSE;
+	addr_caps_update(heap, s);
+
+	if (start > s->base)
+		span_cut(heap, s, s->base, start - s->base, scavenged);
+	if (s->npages > npages)
+		span_cut(heap, s, s->base + npages, s->npages - npages, scavenged);
+
+	/* Rule 7 */
+	if (scavenged)
+		span_used(heap, s->base, s->npages);
+}
+
+/* Rule 8 */
+static void heap_allocated(struct span_heap *heap, struct span *s)
+{
+	u64 bytes = span_bytes(s, heap);
+
+	s->state = SPAN_INUSE;
+	s->unusedsince = 0;
+	heap->stats.heap_idle -= bytes;
+	heap->stats.heap_inuse += bytes;
+	heap->stats.inuse_peak = max(heap->stats.inuse_peak, heap->stats.heap_inuse);
+	heap->stats.spans_inuse++;
+	heap->stats.nr_alloc++;
+}
+
+/*
+ * Makes one span of a range of free ones, of whatever kind, as rules 4 to 7 say.  It is
+ * complete but for rule 8.
+ */
+static int heap_take(struct span_heap *heap, u64 base, u64 npages, struct span **res,
+		     bool *was_scavenged)
+{
+	u64 end = base + npages, sys = heap->stats.heap_sys >> heap->cfg.page_shift;
+	struct span *s, *next, *first = NULL;
+	bool scavenged = true;
+	int err;
+
+	if (heap->broken)
+		return -EUCLEAN;
+	if (heap->nr_spares < SPAN_HEAP_SPARES || end < base ||
+	    end > heap->cfg.size >> heap->cfg.page_shift)
+		return -ENOMEM;
+	for (s = span_heap_find(heap, base); s && s->base < end; s = addr_next(s))
+		if (s->state != SPAN_FREE)
+			return s->state == SPAN_INUSE ? -EEXIST : -EBUSY;
+	recent_flush(heap);
+	if (end > sys) {
+		err = heap_grow_to(heap, end);
+		if (err)
+			return err;
+	}
+	for (s = span_heap_find(heap, base); s && s->base < end; s = next) {
+		u64 start = max(base, s->base), stop = min(end, span_end(s));
+
+		next = addr_next(s);
+		scavenged &= s->scavenged;
+		heap_trim(heap, s, start, stop - start);
+		if (!first) {
+			first = s;
+			continue;
+		}
+		addr_erase(heap, s);
+		first->npages += s->npages;
+		first->needzero |= s->needzero;
+		span_heap_add_spare(heap, s);
+	}
+	*res = first;
+	if (was_scavenged)
+		*was_scavenged = scavenged;
+	return 0;
+}
+
+/**
+ * span_heap_reuse() - allocate a span that was freed a moment ago, if there is one
+ * @heap: the heap
+ * @npages: span pages
+ *
+ * What span_heap_alloc() begins with; it needs no spares.
+ *
+ * Context: heap lock; atomic.
+ * Return: the span, just @npages long; or NULL.
+ */
+struct span *span_heap_reuse(struct span_heap *heap, u64 npages)
+{
+	struct span **list = &heap->recent[recent_list(npages)], *s = *list;
+
+	if (!s || s->npages != npages)
+		return NULL;
+	*list = s->next_recent;
+	s->recent = 0;
+	heap->nr_recent--;
+	heap->stats.spans_free--;
+	heap_allocated(heap, s);
+	return s;
+}
+
+/**
+ * span_heap_alloc() - allocate a span
+ * @heap: the heap
+ * @npages: span pages, 1 to %SPAN_HEAP_MAX_PAGES
+ * @align: the span shall begin at a multiple of so many span pages; a power of two, or 0
+ *	for any
+ * @res: set to the span; its needzero tells whether it may hold something
+ * @was_scavenged: set to whether it comes from scavenged memory; may be NULL
+ *
+ * Takes O(log n) for n spans, see "Aligned requests" above for the one exception.
+ *
+ * Context: heap lock; atomic.
+ * Return: 0; -EINVAL; -ENOMEM if neither the heap nor the rest of the arena has room, or
+ * if there are fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN if the heap is broken.  On
+ * error nothing has changed.
+ */
+int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span **res,
+		    bool *was_scavenged)
+{
+	struct span *s;
+	bool scavenged;
+	int err;
+
+	if (!align)
+		align = 1;
+	if (!npages || npages > SPAN_HEAP_MAX_PAGES || !is_power_of_2(align))
+		return -EINVAL;
+	if (heap->broken)
+		return -EUCLEAN;
+	if (heap->nr_spares < SPAN_HEAP_SPARES)
+		return -ENOMEM;
+
+	if (align == 1) {
+		s = span_heap_reuse(heap, npages);
+		if (s) {
+			*res = s;
+			if (was_scavenged)
+				*was_scavenged = false;
+			return 0;
+		}
+	}
+	recent_flush(heap);
+	s = heap_choose(heap, npages, align);
+	if (!s) {
+		err = heap_grow(heap, npages, align);
+		if (err)
+			return err;
+		s = heap_choose(heap, npages, align);
+		if (WARN_ON_ONCE(!s))
+			return -EUCLEAN;
+	}
+	scavenged = s->scavenged;
+	heap_trim(heap, s, heap_place(heap, s, npages, align), npages);
+	heap_allocated(heap, s);
+	*res = s;
+	if (was_scavenged)
+		*was_scavenged = scavenged;
+	return 0;
+}
+
+/**
+ * span_heap_alloc_at() - allocate a certain range
+ * @heap: the heap
+ * @base: first span page
+ * @npages: span pages, 1 to %SPAN_HEAP_MAX_PAGES
+ * @res: set to the span; its needzero tells whether it may hold something
+ * @was_scavenged: set to whether all of it comes from scavenged memory; may be NULL
+ *
+ * All of the range must be free, or beyond what the heap has grown to.
+ *
+ * Takes O(m + log n) for m free spans in the range.
+ *
+ * Context: heap lock; atomic.
+ * Return: 0; -EINVAL; -EEXIST if part of the range is allocated; -EBUSY if part of it is in
+ * transit; -ENOMEM if it reaches beyond the arena, or there are fewer than
+ * %SPAN_HEAP_SPARES spares; -EUCLEAN.  On error nothing has changed.
+ */
+int span_heap_alloc_at(struct span_heap *heap, u64 base, u64 npages, struct span **res,
+		       bool *was_scavenged)
+{
+	struct span *s;
+	int err;
+
+	if (!npages || npages > SPAN_HEAP_MAX_PAGES)
+		return -EINVAL;
+	err = heap_take(heap, base, npages, &s, was_scavenged);
+	if (err)
+		return err;
+	heap_allocated(heap, s);
+	*res = s;
+	return 0;
+}
+
+/**
+ * span_heap_resize() - change the length of an allocated span, in place
+ * @heap: the heap
+ * @base: its first span page
+ * @old_npages: its length, checked; 0: not checked
+ * @npages: the new one, 1 to %SPAN_HEAP_MAX_PAGES
+ * @now: the time, as for span_heap_free()
+ * @res: set to the span; its needzero tells whether what was added may hold something
+ * @was_scavenged: set to whether all that was added comes from scavenged memory; may be NULL
+ *
+ * What is cut off is freed (rule 11), what is added is allocated as if it were asked for by
+ * span_heap_alloc_at().
+ *
+ * Context: heap lock; in a debug heap &span_heap_ops.fault may drop it, and the span may be
+ * gone afterwards.
+ * Return: 0; -EINVAL; -ENOENT if no allocated span begins at @base; -EEXIST if what lies
+ * behind it is allocated; -EBUSY if it is in transit; -ENOMEM if the arena ends there, or
+ * there are fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN.  On error nothing has changed.
+ */
+int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npages, u64 now,
+		     struct span **res, bool *was_scavenged)
+{
+	struct span *s, *t;
+	u64 had, bytes;
+	int err;
+
+	if (!npages || npages > SPAN_HEAP_MAX_PAGES)
+		return -EINVAL;
+	err = span_heap_lookup(heap, base, old_npages, &s);
+	if (err)
+		return err;
+	if (heap->nr_spares < SPAN_HEAP_SPARES)
+		return -ENOMEM;
+	*res = s;
+	had = s->npages;
+	if (was_scavenged)
+		*was_scavenged = npages > had;
+	if (npages > had) {
+		err = heap_take(heap, base + had, npages - had, &t, was_scavenged);
+		if (err)
+			return err;
+		addr_erase(heap, t);
+		s->npages = npages;
+		s->needzero |= t->needzero;
+		span_heap_add_spare(heap, t);
+		bytes = (npages - had) << heap->cfg.page_shift;
+		heap->stats.heap_idle -= bytes;
+		heap->stats.heap_inuse += bytes;
+		heap->stats.inuse_peak = max(heap->stats.inuse_peak, heap->stats.heap_inuse);
+	} else if (npages < had) {
+		t = span_new(heap, base + npages, had - npages);
+		s->npages = npages;
+		addr_insert(heap, t);
+		heap_freed(heap, t, now);
+	}
+	return 0;
+}
+
+/* Freeing and scavenging */
+
+/**
+ * span_heap_free_span() - free a span that span_heap_lookup() has found
+ * @heap: the heap
+ * @s: the span
+ * @now: the time; shall not decrease from call to call
+ *
+ * Context: heap lock, held since the lookup; in a debug heap &span_heap_ops.fault may drop it.
+ */
+void span_heap_free_span(struct span_heap *heap, struct span *s, u64 now)
+{
+	heap->stats.spans_inuse--;
+	heap->stats.nr_free++;
+	heap_freed(heap, s, now);
 }
 
 /**
@@ -842,29 +1146,13 @@ int span_heap_lookup(struct span_heap *heap, u64 base, u64 npages, struct span *
 int span_heap_free(struct span_heap *heap, u64 base, u64 npages, u64 now)
 {
 	struct span *s;
-	u64 bytes;
 	int err;
 
 	/* Rule 10 */
 	err = span_heap_lookup(heap, base, npages, &s);
-	if (err)
-		return err;
-
-	/* Rule 11 */
-	bytes = span_bytes(s, heap);
-	heap->stats.heap_inuse -= bytes;
-	heap->stats.heap_idle += bytes;
-	heap->stats.spans_inuse--;
-	heap->stats.nr_free++;
-	s->needzero = 1;
-	s->unusedsince = now;
-	if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(s)) {
-		span_release(heap, s, heap->ops->fault);
-		return 0;
-	}
-	span_coalesce(heap, s);
-	free_insert(heap, s);
-	return 0;
+	if (!err)
+		span_heap_free_span(heap, s, now);
+	return err;
 }
 
 /**
@@ -889,6 +1177,8 @@ s64 span_heap_scavenge(struct span_heap *heap, struct span *s)
 		return -EUCLEAN;
 	if (!span_is_free(s) || s->scavenged || !span_pb_bytes(s))
 		return 0;
+	if (s->recent)
+		recent_flush(heap);
 	base = s->base;
 	end = span_end(s);
 	if (heap->ops->trim) {
@@ -954,9 +1244,11 @@ u64 span_heap_scavenge_bytes(struct span_heap *heap, u64 bytes, bool (*stop)(voi
 	u64 npages = U64_MAX, base = U64_MAX, released = 0;
 
 	while (released < bytes && !(stop && stop(heap->ctx))) {
-		struct span *s = fit_before(heap, npages, base);
+		struct span *s;
 		s64 ret;
 
+		recent_flush(heap);
+		s = fit_before(heap, npages, base);
 		/* What is smaller than a granule has nothing to release. */
 		if (!s || span_bytes(s, heap) >> heap->cfg.granule_shift == 0)
 			break;
@@ -1008,10 +1300,12 @@ u64 span_heap_scavenge_age(struct span_heap *heap, u64 now, u64 limit, u64 bytes
 	bool begun = false;
 
 	while (released < bytes && !(stop && stop(heap->ctx))) {
-		struct span *s = begun ? age_after(heap, since, base) :
-					 rb_entry_safe(rb_first(&heap->age), struct span, age);
+		struct span *s;
 		s64 ret;
 
+		recent_flush(heap);
+		s = begun ? age_after(heap, since, base) :
+			    rb_entry_safe(rb_first(&heap->age), struct span, age);
 		if (!s || now <= s->unusedsince || now - s->unusedsince <= limit)
 			break;
 		begun = true;
@@ -1053,6 +1347,7 @@ int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
 	if (heap->nr_spares < SPAN_HEAP_SPARES)
 		return -ENOMEM;
 
+	recent_flush(heap);
 	for (s = span_heap_find(heap, base); s && s->base < end; s = span_heap_find(heap, next)) {
 		next = span_end(s);
 		if (!span_is_free(s) || !s->scavenged)
@@ -1128,6 +1423,26 @@ struct span *span_heap_next(struct span *s)
 
 /* Recounting */
 
+/* I6 for those that are in no tree. */
+static const char *recount_recent(struct span_heap *heap, u64 *fit, u64 *age)
+{
+	unsigned int i, n = 0;
+	struct span *s;
+
+	for (i = 0; i < SPAN_HEAP_RECENT_LISTS; i++) {
+		for (s = heap->recent[i]; s && n <= SPAN_HEAP_RECENT; s = s->next_recent) {
+			if (s->state != SPAN_FREE || s->scavenged || !s->recent ||
+			    s->npages != heap->recent[i]->npages ||
+			    span_heap_find(heap, s->base) != s)
+				return "I6: a list of recently freed spans holds another one";
+			n++;
+			*age += span_pb_bytes(s) != 0;
+		}
+	}
+	*fit += n;
+	return n == heap->nr_recent ? NULL : "I6: number of recently freed spans";
+}
+
 /* I6 for one of the size trees, and that it is in order and its maxima are right. */
 static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
 {
@@ -1137,7 +1452,7 @@ static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
 
 	for (node = rb_first(&heap->fit[kind]); node; node = rb_next(node)) {
 		s = rb_entry(node, struct span, fit);
-		if (s->state != SPAN_FREE || s->scavenged != kind)
+		if (s->state != SPAN_FREE || s->scavenged != kind || s->recent)
 			return "I6: a size tree holds a span of another kind";
 		if (last && !fit_less(last, s))
 			return "rule 1: a size tree is out of order";
@@ -1236,6 +1551,8 @@ int span_heap_recount(struct span_heap *heap, const char **what)
 		bad = recount_fit(heap, 1, &fit[1]);
 	if (!bad)
 		bad = recount_age(heap, &age);
+	if (!bad)
+		bad = recount_recent(heap, &fit[0], &age);
 	for (s = heap->spares; s; s = s->next_spare)
 		spares++;
 
@@ -1278,7 +1595,8 @@ int span_heap_init(struct span_heap *heap, const struct span_heap_config *cfg,
 	u64 unit;
 
 	if (cfg->page_shift > cfg->huge_shift || cfg->granule_shift > cfg->huge_shift ||
-	    cfg->huge_shift > 62 || cfg->fit > SPAN_FIT_PLACED)
+	    cfg->huge_shift > 62 || cfg->fit > SPAN_FIT_PLACED ||
+	    (cfg->reuse && (cfg->fit != SPAN_FIT_PLACED || cfg->debug)))
 		return -EINVAL;
 	unit = 1ULL << shift;
 	if (!cfg->size || !IS_ALIGNED(cfg->size, unit) ||
@@ -1318,6 +1636,8 @@ void span_heap_destroy(struct span_heap *heap, void (*free_span)(struct span *s)
 	heap->fit[0] = RB_ROOT;
 	heap->fit[1] = RB_ROOT;
 	heap->age = RB_ROOT;
+	memset(heap->recent, 0, sizeof(heap->recent));
+	heap->nr_recent = 0;
 	while ((s = span_heap_take_spare(heap)))
 		free_span(s);
 	memset(&heap->stats, 0, sizeof(heap->stats));

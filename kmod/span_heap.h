@@ -38,12 +38,19 @@ struct span_heap;
 /** SPAN_HEAP_TIES - number of equally good spans among which SPAN_FIT_PLACED looks */
 #define SPAN_HEAP_TIES		8
 
+/** SPAN_HEAP_RECENT - most recently freed spans that wait to be put into the trees */
+#define SPAN_HEAP_RECENT	64
+
+/** SPAN_HEAP_RECENT_LISTS - number of lists that they are in, a power of two */
+#define SPAN_HEAP_RECENT_LISTS	16
+
 /** SPAN_HEAP_SLOTS - number of alignments that the heap keeps indexed at a time */
 #define SPAN_HEAP_SLOTS		6
 
 /**
  * enum span_state - what a span is
- * @SPAN_FREE: free; in exactly one of the two size trees, which @scavenged names
+ * @SPAN_FREE: free; in exactly one of the two size trees, which @scavenged names, or
+ *	unscavenged and among the recently freed
  * @SPAN_INUSE: allocated
  * @SPAN_TRANSIT: on its way from allocated to free or from free to scavenged, with
  *	the heap lock dropped: not allocated, in no tree, not coalesced with.  Counted as idle
@@ -64,6 +71,7 @@ struct span_caps {
  * @addr: in the tree of all spans, by @base
  * @next_spare: instead, for a spare: the next one
  * @fit: in the size tree of its kind, by (@npages, @base)
+ * @next_recent: instead, for a span that is @recent: the next one of its list
  * @age: in the tree of free, unscavenged spans with a granule of their own, by
  *	(@unusedsince, @base)
  * @heap: the heap that it belongs to
@@ -72,6 +80,7 @@ struct span_caps {
  * @state: &enum span_state
  * @scavenged: free, and the memory of its granules is released
  * @needzero: may hold something other than zero
+ * @recent: among the recently freed, so in no tree but that of all spans
  * @unusedsince: when it was freed, in the caller's time; 0 while allocated and in
  *	memory that was never used
  * @caps: maxima over the subtree of @fit (first fit: of @addr)
@@ -83,7 +92,10 @@ struct span {
 		struct rb_node addr;
 		struct span *next_spare;
 	};
-	struct rb_node fit;
+	union {
+		struct rb_node fit;
+		struct span *next_recent;
+	};
 	struct rb_node age;
 	struct span_heap *heap;
 	u64 base;
@@ -91,6 +103,7 @@ struct span {
 	u64 state : 2;
 	u64 scavenged : 1;
 	u64 needzero : 1;
+	u64 recent : 1;
 	u64 unusedsince;
 	struct span_caps caps;
 };
@@ -150,6 +163,9 @@ enum span_fit {
  * @huge_shift: log2 of the huge page size H; at least @granule_shift
  * @fit: &enum span_fit
  * @debug: take freed spans out of reach (&span_heap_ops.fault)
+ * @reuse: an unaligned request takes a span of just its size that was freed a moment ago,
+ *	if there is one, before it looks at the others; see "Recently freed" in span_heap.c.
+ *	Only with %SPAN_FIT_PLACED, and not with @debug
  */
 struct span_heap_config {
 	u64 size;
@@ -159,6 +175,7 @@ struct span_heap_config {
 	u8 huge_shift;
 	u8 fit;
 	bool debug;
+	bool reuse;
 };
 
 /**
@@ -216,6 +233,8 @@ struct span_heap_slot {
  * @stats: figures, kept up to date by every call
  * @spares: unused structs, linked through &span.next_spare
  * @nr_spares: their number
+ * @recent: recently freed spans, by size, the latest first
+ * @nr_recent: their number
  * @slots: the alignments that &span.caps indexes
  * @indexed: some slot is active
  * @stamp: counts aligned requests, to find the slot used the longest ago
@@ -233,6 +252,8 @@ struct span_heap {
 	struct span_heap_stats stats;
 	struct span *spares;
 	unsigned int nr_spares;
+	struct span *recent[SPAN_HEAP_RECENT_LISTS];
+	unsigned int nr_recent;
 	struct span_heap_slot slots[SPAN_HEAP_SLOTS];
 	u64 stamp;
 	bool indexed;
@@ -248,7 +269,13 @@ struct span *span_heap_take_spare(struct span_heap *heap);
 
 int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span **res,
 		    bool *was_scavenged);
+struct span *span_heap_reuse(struct span_heap *heap, u64 npages);
+int span_heap_alloc_at(struct span_heap *heap, u64 base, u64 npages, struct span **res,
+		       bool *was_scavenged);
+int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npages, u64 now,
+		     struct span **res, bool *was_scavenged);
 int span_heap_lookup(struct span_heap *heap, u64 base, u64 npages, struct span **res);
+void span_heap_free_span(struct span_heap *heap, struct span *s, u64 now);
 int span_heap_free(struct span_heap *heap, u64 base, u64 npages, u64 now);
 
 s64 span_heap_scavenge(struct span_heap *heap, struct span *s);

@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * Allocating, freeing and resizing spans: alone, or many in a row.
+ *
+ * Each is a step under the heap lock and, seldom, one without it: pa_step_finish().  Between
+ * the two the span is allocated already.  These are the calls that programs make most, so what
+ * they have in common is inline here, and a batch takes the lock once for many of them.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/timekeeping.h>
+
+#include "arena.h"
+#include "backing.h"
+#include "promote.h"
+#include "reclaim.h"
+#include "step.h"
+#include "trace.h"
+
+static unsigned long spans_max = 16UL << 20;
+module_param(spans_max, ulong, 0644);
+MODULE_PARM_DESC(spans_max, "most spans that may be allocated in an arena (default 16777216)");
+
+/*
+ * What a hold of the heap lock leaves for its end: the chunk whose item is to be updated, which
+ * would be in vain if the next step undoes what this one did.
+ */
+struct pa_hold {
+	struct pa_chunk *dirty;
+	unsigned int todo; /* PA_TODO_*, for all steps together */
+	u64 now;
+};
+
+/* @free: something will be freed, for which the time is needed. */
+static __always_inline void pa_hold_begin(struct pa_arena *arena, struct pa_hold *hold, bool free)
+	__acquires(&arena->lock)
+{
+	spin_lock(&arena->lock);
+	hold->dirty = NULL;
+	hold->now = free ? ktime_get_ns() : 0;
+}
+
+static __always_inline void pa_hold_settle(struct pa_arena *arena, struct pa_hold *hold)
+{
+	if (hold->dirty)
+		pa_item_update(arena, hold->dirty);
+	hold->dirty = NULL;
+}
+
+static __always_inline void pa_hold_end(struct pa_arena *arena, struct pa_hold *hold)
+	__releases(&arena->lock)
+{
+	pa_hold_settle(arena, hold);
+	if (unlikely(arena->heap.nr_spares > PA_SPARES_MAX))
+		pa_unlock_trim(arena);
+	else
+		spin_unlock(&arena->lock);
+}
+
+/*
+ * Sees to enough spares for any one step.  May drop the lock and take it again.  Returns 0 or
+ * -ENOMEM.
+ */
+static int pa_hold_spares(struct pa_arena *arena, struct pa_hold *hold)
+{
+	int err;
+
+	while (unlikely(arena->heap.nr_spares < SPAN_HEAP_SPARES)) {
+		pa_hold_end(arena, hold);
+		err = pa_add_spares(arena, GFP_KERNEL);
+		pa_hold_begin(arena, hold, true);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Pages have come into use (@sign is 1), or out of it (-1).  Returns how many of them are
+ * present.
+ */
+static __always_inline u64 pa_backing_use(struct pa_arena *arena, struct pa_hold *hold,
+					  pgoff_t first, pgoff_t end, int sign)
+{
+	unsigned long index = first >> PA_CHUNK_ORDER;
+	struct pa_chunk *c;
+	unsigned int n;
+
+	if (unlikely(first >= end))
+		return 0;
+	if (unlikely(index != (end - 1) >> PA_CHUNK_ORDER))
+		return pa_backing_use_chunks(arena, first, end, sign);
+	c = pa_chunk_at(arena, index);
+	if (!c)
+		return 0;
+	n = pa_count_bits(c, first % PA_CHUNK_PAGES, (end - 1) % PA_CHUNK_PAGES + 1);
+	if (!n)
+		return 0;
+	pa_chunk_use(arena, c, n, sign);
+	if (hold->dirty != c) {
+		pa_hold_settle(arena, hold);
+		hold->dirty = c;
+	}
+	return n;
+}
+
+/*
+ * The common cases, in few instructions: a span of whole MMU pages, in an arena without limit
+ * or debugging, that needs nothing but the heap lock.
+ */
+static __always_inline bool pa_plain(const struct pa_arena *arena)
+{
+	return likely(!arena->limit && !arena->heap.cfg.debug &&
+		      arena->heap.cfg.page_shift >= PAGE_SHIFT);
+}
+
+static __always_inline bool pa_quick_alloc(struct pa_arena *arena, struct pa_hold *hold,
+					   u64 *offset, u64 *length, u32 *out_flags)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 pages, present;
+	struct span *s;
+
+	/* A length of 0 becomes one that is too large. */
+	if (!pa_plain(arena) || *length - 1 >= arena->setup.arena_bytes ||
+	    arena->heap.stats.spans_inuse >= READ_ONCE(spans_max))
+		return false;
+	pages = (*length - 1) >> shift;
+	s = span_heap_reuse(&arena->heap, pages + 1);
+	if (!s)
+		return false;
+	*offset = s->base << shift;
+	*length = (pages + 1) << shift;
+	pages = *length >> PAGE_SHIFT;
+	present = pa_backing_use(arena, hold, *offset >> PAGE_SHIFT,
+				 (*offset >> PAGE_SHIFT) + pages, 1);
+	/* What is present may have been within reach of a stray pointer. */
+	*out_flags = (present ? 0 : PAGEARENA_ALLOCED_ZERO) |
+		     (present == pages ? PAGEARENA_ALLOCED_BACKED : 0);
+	trace_pagearena_alloc(arena->id, *offset, *length, !present, present == pages);
+	return true;
+}
+
+static __always_inline bool pa_quick_free(struct pa_arena *arena, struct pa_hold *hold, u64 offset,
+					  u64 length, int *err)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	struct span *s;
+
+	if (!pa_plain(arena) || offset & ((1ULL << shift) - 1) ||
+	    length > arena->setup.arena_bytes)
+		return false;
+	*err = span_heap_lookup(&arena->heap, offset >> shift,
+				(length + (1ULL << shift) - 1) >> shift, &s);
+	if (unlikely(*err))
+		return true;
+	length = (u64)s->npages << shift;
+	pa_backing_use(arena, hold, offset >> PAGE_SHIFT, (offset + length) >> PAGE_SHIFT, -1);
+	span_heap_free_span(&arena->heap, s, hold->now);
+	trace_pagearena_free(arena->id, offset, length);
+	return true;
+}
+
+/* Bytes to whole span pages. */
+static int pa_whole_pages(struct pa_arena *arena, u64 length, u64 *npages)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 page = 1ULL << shift;
+
+	if (!length)
+		return -EINVAL;
+	if (length > U64_MAX - (page - 1))
+		return -EOVERFLOW;
+	*npages = (length + page - 1) >> shift;
+	return 0;
+}
+
+/* May so much more be allocated? */
+static int pa_may_allocate(struct pa_arena *arena, u64 npages, unsigned int spans,
+			   struct pa_step *step)
+{
+	u64 bytes = npages << arena->heap.cfg.page_shift;
+
+	if (unlikely(arena->limit) && !arena->limit_soft &&
+	    arena->heap.stats.heap_inuse + bytes > arena->limit) {
+		step->todo |= PA_TODO_TELL_LIMIT;
+		return -ENOMEM;
+	}
+	/* Free spans lie between these and at the ends of chunks, so that bounds them, too. */
+	if (spans && arena->heap.stats.spans_inuse >= READ_ONCE(spans_max))
+		return -ENOMEM;
+	return 0;
+}
+
+/*
+ * [offset, offset + length) has been allocated, as a span or at the end of one: what is behind
+ * it, and what is left to do.
+ */
+static void pa_allocated(struct pa_arena *arena, struct pa_hold *hold, struct pa_step *step,
+			 u64 offset, u64 length)
+{
+	pgoff_t first = offset >> PAGE_SHIFT, end = (offset + length + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	u64 pages = end - first, present;
+
+	if (likely(arena->heap.cfg.page_shift >= PAGE_SHIFT)) {
+		present = pa_backing_use(arena, hold, first, end, 1);
+	} else {
+		present = pa_backing_count(arena, first, end, NULL);
+		if (step->had)
+			pa_pages_added(arena, offset, offset + length, &first, &end);
+		else
+			pa_pages_alone(arena, offset, length, &first, &end);
+		pa_backing_use(arena, hold, first, end, 1);
+	}
+	/* What is present may have been within reach of a stray pointer. */
+	step->out_flags = (present ? 0 : PAGEARENA_ALLOCED_ZERO) |
+			  (present == pages ? PAGEARENA_ALLOCED_BACKED : 0);
+	if (!present)
+		step->todo |= PA_TODO_THP;
+	else if (step->flags & PAGEARENA_ALLOC_ZERO)
+		step->todo |= PA_TODO_ZERO;
+	/* Even if all of it was backed: a demotion may have come in between. */
+	if (step->flags & PAGEARENA_ALLOC_POPULATE)
+		step->todo |= PA_TODO_POPULATE;
+	if (unlikely(arena->limit) && pa_over_limit(arena))
+		step->todo |= PA_TODO_LIMIT;
+	trace_pagearena_alloc(arena->id, offset, length, !present, present == pages);
+}
+
+/* [offset, offset + length) is about to be free: of which pages that is all. */
+static void pa_freeing(struct pa_arena *arena, struct pa_hold *hold, struct pa_step *step,
+		       pgoff_t first, pgoff_t end)
+{
+	pa_backing_use(arena, hold, first, end, -1);
+	/* The heap may drop the lock now. */
+	if (unlikely(arena->heap.cfg.debug))
+		pa_hold_settle(arena, hold);
+	/* In a debug arena fault() sees to whole granules; this is for the rest. */
+	if (unlikely(arena->heap.cfg.debug) && arena->setup.granule > arena->setup.span_page &&
+	    first < end) {
+		step->todo |= PA_TODO_ZAP;
+		step->zap_first = first;
+		step->zap_end = end;
+	}
+}
+
+/*
+ * pa_step_alloc() - allocate a span, as far as the heap lock is what it takes
+ * @arena: an arena that is set up, with %SPAN_HEAP_SPARES spares
+ * @hold: the hold of the lock
+ * @step: what is wanted; its output fields are set
+ *
+ * Context: heap lock.
+ * Return: as for %PAGEARENA_IOC_ALLOC.  If @step->todo is not 0, pa_step_finish() is to follow,
+ * whatever was returned.
+ */
+static int pa_step_alloc(struct pa_arena *arena, struct pa_hold *hold, struct pa_step *step)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 page = 1ULL << shift, npages, align = max(step->align, page);
+	struct span *s;
+	int err;
+
+	lockdep_assert_held(&arena->lock);
+	step->todo = 0;
+	if (step->align & (step->align - 1))
+		return -EINVAL;
+	err = pa_whole_pages(arena, step->length, &npages);
+	if (err)
+		return err;
+	if (npages > arena->setup.arena_bytes >> shift)
+		return -ENOMEM;
+	if (step->flags & PAGEARENA_ALLOC_FIXED) {
+		if (!IS_ALIGNED(step->offset, align))
+			return -EINVAL;
+		if (step->offset + (npages << shift) < step->offset)
+			return -EOVERFLOW;
+	}
+	err = pa_may_allocate(arena, npages, 1, step);
+	if (err)
+		return err;
+	if (unlikely(step->flags & PAGEARENA_ALLOC_FIXED))
+		err = span_heap_alloc_at(&arena->heap, step->offset >> shift, npages, &s, NULL);
+	else
+		err = span_heap_alloc(&arena->heap, npages, align >> shift, &s, NULL);
+	if (err)
+		return err;
+	step->offset = span_offset(s, &arena->heap);
+	step->length = span_bytes(s, &arena->heap);
+	step->had = 0;
+	pa_allocated(arena, hold, step, step->offset, step->length);
+	return 0;
+}
+
+/*
+ * pa_step_free() - free a span, as far as the heap lock is what it takes
+ * @arena: an arena that is set up
+ * @hold: the hold of the lock
+ * @step: @step->offset and @step->length say which (a length of 0 is not checked)
+ *
+ * Context: heap lock; an arena with PAGEARENA_SETUP_DEBUG may drop it.
+ * Return: as for %PAGEARENA_IOC_FREE.  If @step->todo is not 0, pa_step_finish() is to follow,
+ * whatever was returned.
+ */
+static int pa_step_free(struct pa_arena *arena, struct pa_hold *hold, struct pa_step *step)
+{
+	u64 offset = step->offset, length = step->length;
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 page = 1ULL << shift;
+	pgoff_t first, end;
+	struct span *s;
+	int err;
+
+	lockdep_assert_held(&arena->lock);
+	step->todo = 0;
+	if (!IS_ALIGNED(offset, page))
+		return -EINVAL;
+	if (length > U64_MAX - (page - 1) || offset + length < offset)
+		return -EOVERFLOW;
+	err = span_heap_lookup(&arena->heap, offset >> shift, (length + page - 1) >> shift, &s);
+	if (err)
+		return err;
+	length = span_bytes(s, &arena->heap);
+	if (likely(shift >= PAGE_SHIFT)) {
+		first = offset >> PAGE_SHIFT;
+		end = (offset + length) >> PAGE_SHIFT;
+	} else {
+		pa_pages_alone(arena, offset, length, &first, &end);
+	}
+	pa_freeing(arena, hold, step, first, end);
+	span_heap_free_span(&arena->heap, s, hold->now);
+	trace_pagearena_free(arena->id, offset, length);
+	return 0;
+}
+
+/*
+ * pa_step_resize() - change a span's length, as far as the heap lock is what it takes
+ * @arena: an arena that is set up, with %SPAN_HEAP_SPARES spares
+ * @hold: the hold of the lock
+ * @step: what is wanted; its output fields are set
+ *
+ * Context: heap lock; an arena with PAGEARENA_SETUP_DEBUG may drop it.
+ * Return: as for %PAGEARENA_IOC_RESIZE.  If @step->todo is not 0, pa_step_finish() is to
+ * follow, whatever was returned.
+ */
+static int pa_step_resize(struct pa_arena *arena, struct pa_hold *hold, struct pa_step *step)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 page = 1ULL << shift, npages, had;
+	u64 expected = step->had;
+	pgoff_t first, end;
+	struct span *s;
+	int err;
+
+	lockdep_assert_held(&arena->lock);
+	step->todo = 0;
+	step->out_flags = PAGEARENA_ALLOCED_ZERO | PAGEARENA_ALLOCED_BACKED;
+	if (!IS_ALIGNED(step->offset, page))
+		return -EINVAL;
+	err = pa_whole_pages(arena, step->length, &npages);
+	if (err)
+		return err;
+	if (expected > U64_MAX - (page - 1) ||
+	    step->offset + max(expected, npages << shift) < step->offset)
+		return -EOVERFLOW;
+	err = span_heap_lookup(&arena->heap, step->offset >> shift, (expected + page - 1) >> shift,
+			       &s);
+	if (err)
+		return err;
+	had = s->npages;
+	if (npages > had) {
+		err = pa_may_allocate(arena, npages - had, 0, step);
+		if (err)
+			return err;
+	}
+	/*
+	 * What a debug heap does with the rest can drop the lock, so that is counted before.  To
+	 * shrink cannot fail any more.
+	 */
+	if (npages < had && !arena->heap.broken) {
+		pa_pages_added(arena, step->offset + (npages << shift),
+			       step->offset + (had << shift), &first, &end);
+		pa_freeing(arena, hold, step, first, end);
+	}
+	err = span_heap_resize(&arena->heap, step->offset >> shift, 0, npages, hold->now, &s,
+			       NULL);
+	if (err)
+		return err;
+	step->length = npages << shift;
+	step->had = had << shift;
+	if (npages > had)
+		pa_allocated(arena, hold, step, step->offset + step->had, step->length - step->had);
+	return 0;
+}
+
+/*
+ * pa_step_finish() - what a step has left to do
+ * @arena: an arena that is set up
+ * @step: the step, with @step->todo not 0
+ * @err: what the step has returned
+ *
+ * If it fails, what the step did is undone.
+ *
+ * Context: may sleep; no heap lock.
+ * Return: what the call returns.
+ */
+static int pa_step_finish(struct pa_arena *arena, struct pa_step *step, int err)
+{
+	u64 offset = step->offset + step->had, length = step->length - step->had;
+
+	if (step->todo & PA_TODO_TELL_LIMIT)
+		pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
+	if (step->todo & PA_TODO_ZAP)
+		pa_zap(arena, (u64)step->zap_first << PAGE_SHIFT,
+		       (u64)(step->zap_end - step->zap_first) << PAGE_SHIFT);
+	if (err)
+		return err;
+	if (step->todo & PA_TODO_THP)
+		pa_thp_refresh(false);
+	if (step->todo & PA_TODO_LIMIT)
+		err = pa_limit_enforce(arena);
+	if (!err && step->todo & PA_TODO_ZERO) {
+		pa_backing_zero(arena, offset, length);
+		step->out_flags |= PAGEARENA_ALLOCED_ZERO;
+	}
+	if (!err && step->todo & PA_TODO_POPULATE) {
+		err = pa_backing_populate(arena, offset, length);
+		step->out_flags |= PAGEARENA_ALLOCED_BACKED;
+	}
+	if (!err)
+		return 0;
+	pa_step_undo(arena, step);
+	return err == -EINTR ? -EINTR : -ENOMEM;
+}
+
+/**
+ * pa_step_undo() - take back what an ALLOC or a RESIZE has allocated
+ * @arena: an arena that is set up
+ * @step: as it came out of pa_step_alloc(), or of pa_step_resize() that made a span longer
+ *
+ * Context: may sleep.
+ */
+void pa_step_undo(struct pa_arena *arena, struct pa_step *step)
+{
+	struct pa_step back = { .offset = step->offset, .length = step->length };
+
+	if (step->had) {
+		back.had = step->length;
+		back.length = step->had;
+		pa_arena_resize(arena, &back);
+	} else {
+		pa_arena_free(arena, &back);
+	}
+}
+
+/**
+ * pa_arena_alloc() - allocate a span
+ * @arena: an arena that is set up
+ * @step: what is wanted; its output fields are set
+ *
+ * Context: may sleep.
+ * Return: as for %PAGEARENA_IOC_ALLOC.
+ */
+int pa_arena_alloc(struct pa_arena *arena, struct pa_step *step)
+{
+	struct pa_hold hold;
+	int err = 0;
+
+	step->todo = 0;
+	step->had = 0;
+	pa_hold_begin(arena, &hold, false);
+	if (step->flags || step->align ||
+	    !pa_quick_alloc(arena, &hold, &step->offset, &step->length, &step->out_flags)) {
+		err = pa_hold_spares(arena, &hold);
+		if (!err)
+			err = pa_step_alloc(arena, &hold, step);
+	}
+	pa_hold_end(arena, &hold);
+	return unlikely(step->todo) ? pa_step_finish(arena, step, err) : err;
+}
+
+/**
+ * pa_arena_resize() - change the length of a span, in place
+ * @arena: an arena that is set up
+ * @step: what is wanted; its output fields are set
+ *
+ * Context: may sleep.
+ * Return: as for %PAGEARENA_IOC_RESIZE.
+ */
+int pa_arena_resize(struct pa_arena *arena, struct pa_step *step)
+{
+	struct pa_hold hold;
+	int err;
+
+	step->todo = 0;
+	pa_hold_begin(arena, &hold, true);
+	err = pa_hold_spares(arena, &hold);
+	if (!err)
+		err = pa_step_resize(arena, &hold, step);
+	pa_hold_end(arena, &hold);
+	pa_background_notice(arena);
+	return step->todo ? pa_step_finish(arena, step, err) : err;
+}
+
+/**
+ * pa_arena_free() - free a span
+ * @arena: an arena that is set up
+ * @step: which
+ *
+ * Context: may sleep (an arena with PAGEARENA_SETUP_DEBUG).
+ * Return: as for %PAGEARENA_IOC_FREE.
+ */
+int pa_arena_free(struct pa_arena *arena, struct pa_step *step)
+{
+	struct pa_hold hold;
+	int err;
+
+	step->todo = 0;
+	pa_hold_begin(arena, &hold, true);
+	if (!pa_quick_free(arena, &hold, step->offset, step->length, &err))
+		err = pa_step_free(arena, &hold, step);
+	pa_hold_end(arena, &hold);
+	pa_background_notice(arena);
+	return unlikely(step->todo) ? pa_step_finish(arena, step, err) : err;
+}
+
+/* A step of many that is not quick.  The lock may be dropped in between. */
+static noinline int pa_slow_step(struct pa_arena *arena, struct pa_hold *hold,
+				 struct pagearena_op *op)
+{
+	struct pa_step step = {
+		.offset = op->offset,
+		.length = op->length,
+		.align = op->align,
+		.flags = op->flags,
+	};
+	int err;
+
+	switch (op->op) {
+	case PAGEARENA_OP_FREE:
+		err = op->flags || op->align ? -EINVAL : pa_step_free(arena, hold, &step);
+		break;
+	case PAGEARENA_OP_ALLOC:
+		err = op->flags & ~PA_ALLOC_FLAGS ? -EINVAL : pa_hold_spares(arena, hold);
+		if (!err)
+			err = pa_step_alloc(arena, hold, &step);
+		break;
+	default:
+		err = op->flags & ~PA_RESIZE_FLAGS || op->align ? -EINVAL :
+								   pa_hold_spares(arena, hold);
+		if (!err)
+			err = pa_step_resize(arena, hold, &step);
+	}
+	/* What need not be done at once is done once. */
+	hold->todo |= step.todo & (PA_TODO_THP | PA_TODO_TELL_LIMIT);
+	step.todo &= ~(PA_TODO_THP | PA_TODO_TELL_LIMIT);
+	if (step.todo) {
+		pa_hold_end(arena, hold);
+		err = pa_step_finish(arena, &step, err);
+		pa_hold_begin(arena, hold, true);
+	}
+	if (op->op != PAGEARENA_OP_FREE && !err) {
+		op->offset = step.offset;
+		op->length = step.length;
+		op->out_flags = step.out_flags;
+	}
+	return err;
+}
+
+/**
+ * pa_arena_steps() - many allocations, resizes and frees
+ * @arena: an arena that is set up
+ * @ops: what to do; the results are filled in
+ * @nr: number of @ops
+ * @stop: one that fails is the last
+ * @failed: increased by the number of those that failed
+ *
+ * Ends before the first operation that is not one of the three.
+ *
+ * Context: may sleep.
+ * Return: number of operations that were tried.
+ */
+unsigned int pa_arena_steps(struct pa_arena *arena, struct pagearena_op *ops, unsigned int nr,
+			    bool stop, unsigned int *failed)
+{
+	struct pagearena_op *op, *end = ops + nr;
+	struct pa_hold hold;
+	int err;
+
+	if (!nr)
+		return 0;
+	hold.todo = 0;
+	pa_hold_begin(arena, &hold, true);
+	for (op = ops; op < end; op++) {
+		if (op->op - PAGEARENA_OP_ALLOC > PAGEARENA_OP_RESIZE - PAGEARENA_OP_ALLOC)
+			break;
+		op->out_flags = 0;
+		err = 0;
+		if (op->flags || op->align ||
+		    !(op->op == PAGEARENA_OP_FREE ?
+			      pa_quick_free(arena, &hold, op->offset, op->length, &err) :
+		      op->op == PAGEARENA_OP_ALLOC ?
+			      pa_quick_alloc(arena, &hold, &op->offset, &op->length,
+					     &op->out_flags) :
+			      false))
+			err = pa_slow_step(arena, &hold, op);
+		op->result = err;
+		if (unlikely(err)) {
+			(*failed)++;
+			if (stop) {
+				op++;
+				break;
+			}
+		}
+	}
+	pa_hold_end(arena, &hold);
+	if (hold.todo & PA_TODO_TELL_LIMIT)
+		pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
+	if (hold.todo & PA_TODO_THP)
+		pa_thp_refresh(false);
+	pa_background_notice(arena);
+	return op - ops;
+}
