@@ -116,11 +116,72 @@ static u64 realign(struct model *m, u64 first, u64 second)
 	return boundary;
 }
 
+/* Recently freed: what needs all free spans alike forgets which these are. */
+
+static bool is_recent(const struct model *m, u64 base)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr_recent; i++)
+		if (m->recent[i] == base)
+			return true;
+	return false;
+}
+
+/* The last one whose size falls into the same list, as a place in m->recent; or -1. */
+static int last_recent(const struct model *m, u64 npages)
+{
+	int i;
+
+	for (i = m->nr_recent; i-- > 0;)
+		if (m->at[m->recent[i]].npages % SPAN_HEAP_RECENT_LISTS ==
+		    npages % SPAN_HEAP_RECENT_LISTS)
+			return i;
+	return -1;
+}
+
+static void add_recent(struct model *m, u64 s)
+{
+	int last = last_recent(m, m->at[s].npages);
+
+	if (m->nr_recent == SPAN_HEAP_RECENT ||
+	    (last >= 0 && m->at[m->recent[last]].npages != m->at[s].npages))
+		m->nr_recent = 0;
+	m->recent[m->nr_recent++] = s;
+}
+
+/* The last one of just this size, or NONE. */
+static u64 take_recent(struct model *m, u64 npages)
+{
+	int last = last_recent(m, npages), i;
+	u64 s;
+
+	if (last < 0 || m->at[m->recent[last]].npages != npages)
+		return NONE;
+	s = m->recent[last];
+	m->nr_recent--;
+	for (i = last; i < (int)m->nr_recent; i++)
+		m->recent[i] = m->recent[i + 1];
+	return s;
+}
+
+/* Would coalescing do anything to a free span, before rule 15? */
+static bool alone(const struct model *m, u64 s)
+{
+	u64 before = span_before(m, s), after = span_after(m, s);
+
+	if (is_free(m, before) && (!m->at[before].scavenged || !on_granule(m, s)))
+		return false;
+	return !is_free(m, after) || (m->at[after].scavenged && on_granule(m, after));
+}
+
 /* Rules 12 to 15 for a free span.  Returns where it begins then. */
 static u64 coalesce(struct model *m, u64 s)
 {
 	u64 huge = huge_pages(m, s), other;
 
+	if (is_recent(m, span_before(m, s)) || is_recent(m, span_after(m, s)))
+		m->nr_recent = 0;
 	other = span_before(m, s);
 	if (is_free_kind(m, other, m->at[s].scavenged)) {
 		huge += huge_pages(m, other);
@@ -219,18 +280,16 @@ static u64 place(const struct model *m, u64 s, u64 npages, u64 align)
 }
 
 /* Rule 9, with just as many units as make the request fit at the end of the heap. */
-static bool grow(struct model *m, u64 npages, u64 align)
+static bool grow_to(struct model *m, u64 end)
 {
 	u64 unit = m->cfg.growth / page_size(m), left = m->pages - m->grown;
-	u64 s = m->grown, last = span_before(m, m->grown), more = 0;
+	u64 s, more = 0;
 
-	if (is_free_kind(m, last, true))
-		s = last;
 	do {
 		if (more == left)
 			return false;
 		more = more + unit < left ? more + unit : left;
-	} while (up(s, align) + npages > m->grown + more);
+	} while (end > m->grown + more);
 
 	s = m->grown;
 	m->grown += more;
@@ -243,6 +302,15 @@ static bool grow(struct model *m, u64 npages, u64 align)
 	return true;
 }
 
+static bool grow(struct model *m, u64 npages, u64 align)
+{
+	u64 s = m->grown, last = span_before(m, m->grown);
+
+	if (is_free_kind(m, last, true))
+		s = last;
+	return grow_to(m, up(s, align) + npages);
+}
+
 /* What was scavenged can be used: rule 7. */
 static void make_ready(struct model *m, u64 offset, u64 len)
 {
@@ -250,50 +318,6 @@ static void make_ready(struct model *m, u64 offset, u64 len)
 		m->ops->map(m->ctx, offset, len);
 	if (m->ops->used)
 		m->ops->used(m->ctx, offset, len);
-}
-
-int model_alloc(struct model *m, u64 npages, u64 align, u64 *base, bool *needzero,
-		bool *was_scavenged)
-{
-	struct span_heap_stats stats;
-	bool scavenged;
-	u64 s, where;
-
-	if (!align)
-		align = 1;
-	if (!npages || npages > SPAN_HEAP_MAX_PAGES || (align & (align - 1)))
-		return -EINVAL;
-	if (m->spares < SPAN_HEAP_SPARES)
-		return -ENOMEM;
-
-	/* Of what is larger than the arena, only page 0 is a multiple. */
-	if (align > m->pages)
-		align = m->pages > 1 ? m->pages : 2;
-	s = choose(m, npages, align);
-	if (s == NONE && grow(m, npages, align))
-		s = choose(m, npages, align);
-	if (s == NONE)
-		return -ENOMEM;
-
-	/* Rules 4 to 8.  No longer free, it is not coalesced with what is cut off. */
-	scavenged = m->at[s].scavenged;
-	m->at[s].state = SPAN_INUSE;
-	where = place(m, s, npages, align);
-	cut(m, s, where, npages);
-	s = where;
-	m->at[s].scavenged = false;
-	m->at[s].unusedsince = 0;
-	if (scavenged)
-		make_ready(m, s * page_size(m), npages * page_size(m));
-	m->counts.nr_alloc++;
-	model_stats(m, &stats);
-	if (stats.heap_inuse > m->counts.inuse_peak)
-		m->counts.inuse_peak = stats.heap_inuse;
-
-	*base = s;
-	*needzero = m->at[s].needzero;
-	*was_scavenged = scavenged;
-	return 0;
 }
 
 /*
@@ -320,25 +344,176 @@ static s64 release(struct model *m, u64 s, int (*op)(void *ctx, u64 offset, u64 
 	return err ? err : torn ? 0 : (s64)bytes;
 }
 
-int model_free(struct model *m, u64 base, u64 npages, u64 now)
+/* Rule 10 */
+static int find_inuse(const struct model *m, u64 base, u64 npages)
+{
+	if (base >= m->grown || !m->at[base].npages || m->at[base].state != SPAN_INUSE)
+		return -ENOENT;
+	return npages && npages != m->at[base].npages ? -EINVAL : 0;
+}
+
+/* Rule 11 */
+static void put_free(struct model *m, u64 base, u64 now)
 {
 	u64 offset;
 
-	/* Rule 10 */
-	if (base >= m->grown || !m->at[base].npages || m->at[base].state != SPAN_INUSE)
-		return -ENOENT;
-	if (npages && npages != m->at[base].npages)
-		return -EINVAL;
-
-	/* Rule 11 */
 	m->at[base].state = SPAN_FREE;
 	m->at[base].needzero = true;
 	m->at[base].unusedsince = now;
-	m->counts.nr_free++;
 	if (m->cfg.debug && m->ops->fault && pb(m, base, &offset))
 		release(m, base, m->ops->fault);
+	else if (m->cfg.reuse && alone(m, base))
+		add_recent(m, base);
 	else
 		coalesce(m, base);
+}
+
+static void note_peak(struct model *m)
+{
+	struct span_heap_stats stats;
+
+	model_stats(m, &stats);
+	if (stats.heap_inuse > m->counts.inuse_peak)
+		m->counts.inuse_peak = stats.heap_inuse;
+}
+
+/* Rules 4 to 7 for every free span of a range, of which one span is made. */
+static int take(struct model *m, u64 base, u64 npages, bool *was_scavenged)
+{
+	u64 s, start, end;
+
+	if (m->spares < SPAN_HEAP_SPARES || base + npages > m->pages)
+		return -ENOMEM;
+	for (s = model_find(m, base); s != NONE && s < base + npages; s = span_after(m, s))
+		if (m->at[s].state != SPAN_FREE)
+			return m->at[s].state == SPAN_INUSE ? -EEXIST : -EBUSY;
+	m->nr_recent = 0;
+	if (base + npages > m->grown && !grow_to(m, base + npages))
+		return -ENOMEM;
+
+	*was_scavenged = true;
+	for (start = base; start < base + npages; start = end) {
+		bool scavenged;
+
+		s = model_find(m, start);
+		end = span_end(m, s) < base + npages ? span_end(m, s) : base + npages;
+		scavenged = m->at[s].scavenged;
+		m->at[s].state = SPAN_INUSE;
+		cut(m, s, start, end - start);
+		m->at[start].scavenged = false;
+		if (scavenged)
+			make_ready(m, start * page_size(m), (end - start) * page_size(m));
+		*was_scavenged &= scavenged;
+		if (start > base)
+			merge(m, base, start, base);
+	}
+	m->at[base].unusedsince = 0;
+	return 0;
+}
+
+int model_alloc_at(struct model *m, u64 base, u64 npages, bool *needzero, bool *was_scavenged)
+{
+	int err;
+
+	if (!npages || npages > SPAN_HEAP_MAX_PAGES)
+		return -EINVAL;
+	err = take(m, base, npages, was_scavenged);
+	if (err)
+		return err;
+	m->counts.nr_alloc++;
+	note_peak(m);
+	*needzero = m->at[base].needzero;
+	return 0;
+}
+
+int model_resize(struct model *m, u64 base, u64 old_npages, u64 npages, u64 now, bool *needzero,
+		 bool *was_scavenged)
+{
+	struct model_span rest;
+	u64 had;
+	int err;
+
+	if (!npages || npages > SPAN_HEAP_MAX_PAGES)
+		return -EINVAL;
+	err = find_inuse(m, base, old_npages);
+	if (err)
+		return err;
+	if (m->spares < SPAN_HEAP_SPARES)
+		return -ENOMEM;
+	had = m->at[base].npages;
+	*was_scavenged = false;
+	*needzero = false;
+	if (npages > had) {
+		err = take(m, base + had, npages - had, was_scavenged);
+		if (err)
+			return err;
+		merge(m, base, base + had, base);
+		note_peak(m);
+		*needzero = m->at[base].needzero;
+	}
+	if (npages < had) {
+		rest = m->at[base];
+		rest.npages = had - npages;
+		m->at[base].npages = npages;
+		m->at[base + npages] = rest;
+		m->spares--;
+		put_free(m, base + npages, now);
+	}
+	return 0;
+}
+
+int model_alloc(struct model *m, u64 npages, u64 align, u64 *base, bool *needzero,
+		bool *was_scavenged)
+{
+	bool scavenged;
+	u64 s, where;
+
+	if (!align)
+		align = 1;
+	if (!npages || npages > SPAN_HEAP_MAX_PAGES || (align & (align - 1)))
+		return -EINVAL;
+	if (m->spares < SPAN_HEAP_SPARES)
+		return -ENOMEM;
+
+	/* Of what is larger than the arena, only page 0 is a multiple. */
+	if (align > m->pages)
+		align = m->pages > 1 ? m->pages : 2;
+	s = m->cfg.reuse && align == 1 ? take_recent(m, npages) : NONE;
+	if (s == NONE) {
+		m->nr_recent = 0;
+		s = choose(m, npages, align);
+	}
+	if (s == NONE && grow(m, npages, align))
+		s = choose(m, npages, align);
+	if (s == NONE)
+		return -ENOMEM;
+
+	/* Rules 4 to 8.  No longer free, it is not coalesced with what is cut off. */
+	scavenged = m->at[s].scavenged;
+	m->at[s].state = SPAN_INUSE;
+	where = m->at[s].npages == npages ? s : place(m, s, npages, align);
+	cut(m, s, where, npages);
+	s = where;
+	m->at[s].scavenged = false;
+	m->at[s].unusedsince = 0;
+	if (scavenged)
+		make_ready(m, s * page_size(m), npages * page_size(m));
+	m->counts.nr_alloc++;
+	note_peak(m);
+	*base = s;
+	*needzero = m->at[s].needzero;
+	*was_scavenged = scavenged;
+	return 0;
+}
+
+int model_free(struct model *m, u64 base, u64 npages, u64 now)
+{
+	int err = find_inuse(m, base, npages);
+
+	if (err)
+		return err;
+	m->counts.nr_free++;
+	put_free(m, base, now);
 	return 0;
 }
 
@@ -349,6 +524,8 @@ s64 model_scavenge(struct model *m, u64 s)
 
 	if (!is_free_kind(m, s, false) || !pb(m, s, &offset))
 		return 0;
+	if (is_recent(m, s))
+		m->nr_recent = 0;
 	len = pb(m, s, &offset);
 	end = span_end(m, s);
 
@@ -380,6 +557,7 @@ u64 model_scavenge_bytes(struct model *m, u64 bytes, bool (*stop)(void *ctx))
 	s64 ret;
 
 	while (released < bytes && !(stop && stop(m->ctx))) {
+		m->nr_recent = 0;
 		/* The largest by (npages, base) below the last one. */
 		for (s = 0, next = NONE; s < m->grown; s = span_end(m, s)) {
 			if (!is_free_kind(m, s, false) || m->at[s].npages > npages ||
@@ -406,6 +584,7 @@ u64 model_scavenge_age(struct model *m, u64 now, u64 limit, u64 bytes, bool (*st
 	s64 ret;
 
 	while (released < bytes && !(stop && stop(m->ctx))) {
+		m->nr_recent = 0;
 		/* The oldest, and of these the first, behind the last one. */
 		for (s = 0, next = NONE; s < m->grown; s = span_end(m, s)) {
 			if (!is_free_kind(m, s, false) || !pb(m, s, &offset) ||
@@ -438,6 +617,7 @@ int model_unscavenge(struct model *m, u64 base, u64 npages, u64 now)
 	if (m->spares < SPAN_HEAP_SPARES)
 		return -ENOMEM;
 
+	m->nr_recent = 0;
 	for (s = model_find(m, base); s != NONE && s < base + npages; s = end) {
 		end = span_end(m, s);
 		if (!is_free_kind(m, s, true))

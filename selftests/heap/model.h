@@ -30,6 +30,9 @@ struct model_span {
  * @pages: pages of the arena
  * @grown: pages that the heap has grown to
  * @spares: unused struct spans that the heap would have
+ * @recent: with cfg.reuse: bases of the spans that were freed last and that a request of
+ *	their size may take at once, in the order in which they were freed
+ * @nr_recent: their number
  * @counts: the counts of operations and the peak; the other figures are derived
  */
 struct model {
@@ -40,6 +43,8 @@ struct model {
 	u64 pages;
 	u64 grown;
 	unsigned int spares;
+	u64 recent[SPAN_HEAP_RECENT];
+	unsigned int nr_recent;
 	struct span_heap_stats counts;
 };
 
@@ -49,6 +54,9 @@ void model_destroy(struct model *m);
 
 int model_alloc(struct model *m, u64 npages, u64 align, u64 *base, bool *needzero,
 		bool *was_scavenged);
+int model_alloc_at(struct model *m, u64 base, u64 npages, bool *needzero, bool *was_scavenged);
+int model_resize(struct model *m, u64 base, u64 old_npages, u64 npages, u64 now, bool *needzero,
+		 bool *was_scavenged);
 int model_free(struct model *m, u64 base, u64 npages, u64 now);
 s64 model_scavenge(struct model *m, u64 s);
 u64 model_scavenge_bytes(struct model *m, u64 bytes, bool (*stop)(void *ctx));

@@ -65,11 +65,11 @@ static void print_model(FILE *f, const struct model *m)
 static void print_op(FILE *f, const struct op *op, unsigned int depth)
 {
 	static const char *const names[] = {
-		"alloc", "free", "scavenge", "scavenge_bytes", "scavenge_age", "unscavenge", "time"
+		"alloc", "free", "scavenge", "scavenge_bytes", "scavenge_age", "unscavenge",
+		"alloc_at", "resize", "time"
 	};
 
-	fprintf(f, "# %*s%s %llu %llu", 4 * depth, "", names[op->kind],
-		op->a, op->b);
+	fprintf(f, "# %*s%s %llu %llu %llu", 4 * depth, "", names[op->kind], op->a, op->b, op->c);
 	if (op->spares != SPAN_HEAP_SPARES)
 		fprintf(f, " with %u spares", op->spares);
 	if (op->stop >= 0)
@@ -89,7 +89,7 @@ void pair_print_config(FILE *f, const struct span_heap_config *cfg)
 		cfg->page_shift, cfg->granule_shift, cfg->huge_shift,
 		(cfg->size >> cfg->page_shift),
 		(cfg->growth >> cfg->page_shift),
-		pair_fits[cfg->fit], cfg->debug ? ", debug" : "");
+		pair_fits[cfg->fit], cfg->debug ? ", debug" : cfg->reuse ? ", reuse" : "");
 }
 
 void pair_fail(struct pair *p, const char *fmt, ...)
@@ -390,6 +390,14 @@ static struct op_result model_do(struct pair *p, const struct op *op)
 	case OP_UNSCAVENGE:
 		res.ret = model_unscavenge(m, op->a, op->b, p->now);
 		break;
+	case OP_ALLOC_AT:
+		res.ret = model_alloc_at(m, op->b, op->a, &res.needzero, &res.scavenged);
+		res.base = res.ret ? 0 : op->b;
+		break;
+	case OP_RESIZE:
+		res.ret = model_resize(m, op->a, op->c, op->b, p->now, &res.needzero,
+				       &res.scavenged);
+		break;
 	case OP_TIME:
 		p->now += op->a;
 		break;
@@ -578,7 +586,7 @@ static struct op_result heap_do(struct pair *p, const struct op *op)
 	struct span *untouched = (struct span *)p, *s = untouched;
 	struct span_heap *heap = &p->heap;
 	struct op_result res = { 0 };
-	bool scavenged = false;
+	bool scavenged = false, grows;
 	int old = p->stop;
 
 	set_spares(p, op->spares);
@@ -612,6 +620,27 @@ static struct op_result heap_do(struct pair *p, const struct op *op)
 		break;
 	case OP_UNSCAVENGE:
 		res.ret = span_heap_unscavenge(heap, op->a, op->b, p->heap_now);
+		break;
+	case OP_ALLOC_AT:
+		res.ret = span_heap_alloc_at(heap, op->b, op->a, &s, &scavenged);
+		if (res.ret)
+			break;
+		if (s->state != SPAN_INUSE || s->npages != op->a)
+			pair_fail(p, "alloc_at gave something else");
+		res.base = s->base;
+		res.needzero = s->needzero;
+		res.scavenged = scavenged;
+		break;
+	case OP_RESIZE:
+		s = span_heap_find(heap, op->a);
+		grows = s && s->base == op->a && op->b > s->npages;
+		res.ret = span_heap_resize(heap, op->a, op->c, op->b, p->heap_now, &s, &scavenged);
+		if (res.ret)
+			break;
+		res.scavenged = scavenged;
+		/* In a debug heap one that has become shorter may be gone. */
+		if (grows)
+			res.needzero = s->needzero;
 		break;
 	case OP_TIME:
 		p->heap_now += op->a;
@@ -708,6 +737,7 @@ void pair_draw_config(struct span_heap_config *cfg, int granule_to_page, u64 max
 	units = 1 + draw(draw_ctx, max_units);
 	cfg->size = units * unit;
 	cfg->growth = (1 + draw(draw_ctx, draw(draw_ctx, 2) ? min(units, 4ULL) : units)) * unit;
+	cfg->reuse = cfg->fit == SPAN_FIT_PLACED && !cfg->debug && draw(draw_ctx, 4);
 }
 
 static u64 draw_size(struct pair *p)
@@ -769,7 +799,27 @@ void pair_draw_op(struct pair *p, struct op *op)
 	u64 gp = unit_size(p) >> m->cfg.page_shift;
 
 	*op = (struct op){ .spares = SPAN_HEAP_SPARES, .stop = -1 };
-	switch (p->draw(p->draw_ctx, 32)) {
+	switch (p->draw(p->draw_ctx, 36)) {
+	case 32:
+	case 33:
+		op->kind = OP_ALLOC_AT;
+		op->a = draw_size(p);
+		op->b = p->draw(p->draw_ctx, 4) ? draw_span(p, SPAN_FREE) + p->draw(p->draw_ctx, 3) :
+						  p->draw(p->draw_ctx, m->pages + 2);
+		if (p->draw(p->draw_ctx, 64) == 0)
+			op->spares = p->draw(p->draw_ctx, SPAN_HEAP_SPARES);
+		return;
+	case 34:
+	case 35:
+		op->kind = OP_RESIZE;
+		op->a = p->draw(p->draw_ctx, 16) ? draw_span(p, SPAN_INUSE) :
+						   p->draw(p->draw_ctx, m->pages + 2);
+		op->b = draw_size(p);
+		if (op->a < m->pages && p->draw(p->draw_ctx, 2))
+			op->c = m->at[op->a].npages;
+		if (p->draw(p->draw_ctx, 64) == 0)
+			op->spares = p->draw(p->draw_ctx, SPAN_HEAP_SPARES);
+		return;
 	case 0 ... 11:
 		op->kind = OP_ALLOC;
 		op->a = draw_size(p);

@@ -28,12 +28,14 @@ enum op_kind {
 	OP_BYTES,	/* a bytes */
 	OP_AGE,		/* limit a, b bytes */
 	OP_UNSCAVENGE,	/* from page a, b pages */
+	OP_ALLOC_AT,	/* a pages from page b */
+	OP_RESIZE,	/* the span at a, to b pages; c pages before, or 0 */
 	OP_TIME,	/* a later */
 };
 
 /**
  * struct op - an operation
- * @kind: which; says what @a and @b are
+ * @kind: which; says what @a, @b and @c are
  * @spares: the spares that the heap has at its disposal
  * @stop: number of spans before which the stop callback says "go on"; -1: no callback
  */
@@ -41,6 +43,7 @@ struct op {
 	enum op_kind kind;
 	u64 a;
 	u64 b;
+	u64 c;
 	unsigned int spares;
 	int stop;
 };
