@@ -96,24 +96,35 @@ void pa_fill_spares(struct pa_arena *arena)
 }
 
 /**
- * pa_unlock_trim() - drop the heap lock, and give spares back if there are many
+ * pa_excess_spares() - take spares that are too many out of the heap
  * @arena: the arena
  *
  * Context: heap lock.
+ * Return: the spares, for pa_free_spares().
  */
-void pa_unlock_trim(struct pa_arena *arena)
-	__releases(&arena->lock)
+struct span *pa_excess_spares(struct pa_arena *arena)
 {
 	struct span *batch = NULL, *s;
 
-	while (unlikely(arena->heap.nr_spares > PA_SPARES_MAX)) {
+	while (arena->heap.nr_spares > PA_SPARES_MAX) {
 		s = span_heap_take_spare(&arena->heap);
 		s->next_spare = batch;
 		batch = s;
 	}
-	spin_unlock(&arena->lock);
+	return batch;
+}
+
+/**
+ * pa_free_spares() - free what pa_excess_spares() returned
+ * @batch: spares
+ *
+ * Context: any but interrupts.
+ */
+void pa_free_spares(struct span *batch)
+{
 	while (batch) {
-		s = batch;
+		struct span *s = batch;
+
 		batch = s->next_spare;
 		pa_span_free(s);
 	}

@@ -248,7 +248,8 @@ struct pa_arena *pa_arena_create(void);
 void pa_arena_destroy(struct pa_arena *arena);
 int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup);
 int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft);
-void pa_unlock_trim(struct pa_arena *arena);
+struct span *pa_excess_spares(struct pa_arena *arena);
+void pa_free_spares(struct span *batch);
 void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *stats);
 void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct pagearena_span *out);
 

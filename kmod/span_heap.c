@@ -474,7 +474,8 @@ static void recent_add(struct span_heap *heap, struct span *s)
 {
 	struct span **list = &heap->recent[recent_list(s->npages)];
 
-	if (unlikely(heap->nr_recent == SPAN_HEAP_RECENT || (*list && (*list)->npages != s->npages)))
+	if (unlikely(heap->nr_recent == SPAN_HEAP_RECENT ||
+		     (*list && (*list)->npages != s->npages)))
 		recent_flush(heap);
 	s->state = SPAN_FREE;
 	s->recent = 1;

@@ -50,11 +50,14 @@ static __always_inline void pa_hold_settle(struct pa_arena *arena, struct pa_hol
 static __always_inline void pa_hold_end(struct pa_arena *arena, struct pa_hold *hold)
 	__releases(&arena->lock)
 {
+	struct span *batch = NULL;
+
 	pa_hold_settle(arena, hold);
 	if (unlikely(arena->heap.nr_spares > PA_SPARES_MAX))
-		pa_unlock_trim(arena);
-	else
-		spin_unlock(&arena->lock);
+		batch = pa_excess_spares(arena);
+	spin_unlock(&arena->lock);
+	if (unlikely(batch))
+		pa_free_spares(batch);
 }
 
 /*
@@ -62,6 +65,8 @@ static __always_inline void pa_hold_end(struct pa_arena *arena, struct pa_hold *
  * -ENOMEM.
  */
 static int pa_hold_spares(struct pa_arena *arena, struct pa_hold *hold)
+	__releases(&arena->lock)
+	__acquires(&arena->lock)
 {
 	int err;
 
@@ -527,6 +532,8 @@ int pa_arena_free(struct pa_arena *arena, struct pa_step *step)
 /* A step of many that is not quick.  The lock may be dropped in between. */
 static noinline int pa_slow_step(struct pa_arena *arena, struct pa_hold *hold,
 				 struct pagearena_op *op)
+	__releases(&arena->lock)
+	__acquires(&arena->lock)
 {
 	struct pa_step step = {
 		.offset = op->offset,

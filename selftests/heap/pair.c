@@ -804,8 +804,11 @@ void pair_draw_op(struct pair *p, struct op *op)
 	case 33:
 		op->kind = OP_ALLOC_AT;
 		op->a = draw_size(p);
-		op->b = p->draw(p->draw_ctx, 4) ? draw_span(p, SPAN_FREE) + p->draw(p->draw_ctx, 3) :
-						  p->draw(p->draw_ctx, m->pages + 2);
+		op->b = p->draw(p->draw_ctx, 3);
+		if (p->draw(p->draw_ctx, 4))
+			op->b += draw_span(p, SPAN_FREE);
+		else
+			op->b = p->draw(p->draw_ctx, m->pages + 2);
 		if (p->draw(p->draw_ctx, 64) == 0)
 			op->spares = p->draw(p->draw_ctx, SPAN_HEAP_SPARES);
 		return;
