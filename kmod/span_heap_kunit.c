@@ -21,6 +21,8 @@
  *
  *	aN		allocate N pages
  *	aN/A		allocate N pages at a multiple of A
+ *	AB:N		allocate N pages at B (span_heap_alloc_at())
+ *	zB:N		make the span at B N pages long (span_heap_resize())
  *	fB, fB:N	free the span at B, and that it has N pages
  *	sB		scavenge the span at B
  *	bN		scavenge by amount: N pages
@@ -145,6 +147,7 @@ struct naive {
  * @hp: log2(H / P); 0 means that no case of the test reaches a huge page
  * @fit: &enum span_fit
  * @debug: as in &struct span_heap_config
+ * @reuse: as in &struct span_heap_config, with SPAN_FIT_PLACED
  * @arena: span pages; 0: as many as the first picture has
  * @growth: span pages; 0: the arena
  * @group: &ht_steer.group, in the exhaustive cases
@@ -154,6 +157,7 @@ struct ht_geometry {
 	u8 hp;
 	u8 fit;
 	bool debug;
+	bool reuse;
 	u64 arena;
 	u64 growth;
 	u64 group;
@@ -297,7 +301,7 @@ static const char *audit_size_tree(const struct span_heap *heap, int kind, u64 w
 
 	for (node = rb_first(&heap->fit[kind]); node; node = rb_next(node)) {
 		s = rb_entry(node, struct span, fit);
-		if (s->state != SPAN_FREE || s->scavenged != kind)
+		if (s->state != SPAN_FREE || s->scavenged != kind || s->recent)
 			return "a size tree holds a wrong span";
 		if (last && (last->npages > s->npages ||
 			     (last->npages == s->npages && last->base >= s->base)))
@@ -362,7 +366,7 @@ static const char *audit(struct ht *ht)
 	if (stats->nr_alloc != ht->nr_alloc || stats->nr_free != ht->nr_free ||
 	    stats->nr_grow != ht->nr_grow || stats->nr_scavenge != ht->nr_scavenge)
 		return "a count of operations is wrong";
-	what = audit_size_tree(heap, 0, count[SPAN_FREE]);
+	what = audit_size_tree(heap, 0, count[SPAN_FREE] - heap->nr_recent);
 	return what ?: audit_size_tree(heap, 1, count[3]);
 }
 
@@ -1044,6 +1048,9 @@ static void ht_config(const struct ht_geometry *g, struct span_heap_config *cfg)
 	cfg->growth = (g->growth ? g->growth : g->arena) << cfg->page_shift;
 	cfg->fit = g->fit;
 	cfg->debug = g->debug;
+	cfg->reuse = g->reuse;
+	if (g->reuse)
+		cfg->fit = SPAN_FIT_PLACED;
 }
 
 static void ht_destroy(struct ht *ht)
@@ -1198,6 +1205,7 @@ static void ht_draw(struct ht *ht, const struct ht_geometry *geometry, const cha
 	struct ht_token t;
 
 	g.debug = false;
+	g.reuse = false;
 	if (g.fit == SPAN_FIT_PLACED)
 		g.fit = SPAN_FIT_BEST;
 	if (!g.arena)
@@ -1226,7 +1234,8 @@ static void ht_draw(struct ht *ht, const struct ht_geometry *geometry, const cha
 	ht_audit(ht);
 	KUNIT_ASSERT_STREQ_MSG(ht->test, ht_picture(ht), picture, "the picture cannot be drawn");
 	ht->heap.cfg.debug = debug;
-	ht->heap.cfg.fit = geometry->fit;
+	ht->heap.cfg.fit = geometry->reuse ? SPAN_FIT_PLACED : geometry->fit;
+	ht->heap.cfg.reuse = geometry->reuse;
 	ht->now = HT_START_TIME;
 	ht->pass = UINT_MAX;
 	ht->log_len = 0;
@@ -1242,6 +1251,8 @@ static const char *error_name(int err)
 		return "EINVAL";
 	case -ENOENT:
 		return "ENOENT";
+	case -EEXIST:
+		return "EEXIST";
 	case -ENOMEM:
 		return "ENOMEM";
 	case -EBUSY:
@@ -1283,6 +1294,44 @@ static void script_alloc(struct ht *ht, u64 npages, u64 align)
 	ht_log(ht, "=%llu%s%s", s->base, s->needzero ? "z" : "", scavenged ? "s" : "");
 }
 
+static void script_alloc_at(struct ht *ht, u64 base, u64 npages)
+{
+	u64 sys = ht->heap.stats.heap_sys;
+	struct span *s = NULL;
+	bool scavenged;
+	int err;
+
+	ht_spares(ht, max_t(unsigned int, ht->heap.nr_spares, SPAN_HEAP_SPARES));
+	err = span_heap_alloc_at(&ht->heap, base, npages, &s, &scavenged);
+	ht->nr_alloc += !err;
+	ht->nr_grow += ht->heap.stats.heap_sys != sys;
+	ht->peak = max(ht->peak, ht->heap.stats.heap_inuse);
+	if (err) {
+		ht_log_result(ht, err);
+		return;
+	}
+	KUNIT_EXPECT_EQ(ht->test, s->base, base);
+	KUNIT_EXPECT_EQ(ht->test, (u64)s->npages, npages);
+	ht_log(ht, "=%llu%s%s", s->base, s->needzero ? "z" : "", scavenged ? "s" : "");
+}
+
+static void script_resize(struct ht *ht, u64 base, u64 npages)
+{
+	u64 sys = ht->heap.stats.heap_sys;
+	struct span *s = NULL;
+	bool scavenged;
+	int err;
+
+	ht_spares(ht, max_t(unsigned int, ht->heap.nr_spares, SPAN_HEAP_SPARES));
+	err = span_heap_resize(&ht->heap, base, 0, npages, ht->now, &s, &scavenged);
+	ht->nr_grow += ht->heap.stats.heap_sys != sys;
+	ht->peak = max(ht->peak, ht->heap.stats.heap_inuse);
+	if (err)
+		ht_log_result(ht, err);
+	else
+		ht_log(ht, "=%llu%s", base, scavenged ? "s" : "");
+}
+
 static void script_scavenge(struct ht *ht, char op, u64 n, u64 m)
 {
 	struct span_heap *heap = &ht->heap;
@@ -1314,6 +1363,12 @@ static void ht_run(struct ht *ht, const char *script)
 		switch (op) {
 		case 'a':
 			script_alloc(ht, n, between ? m : 1);
+			break;
+		case 'A':
+			script_alloc_at(ht, n, m);
+			break;
+		case 'z':
+			script_resize(ht, n, m);
 			break;
 		case 'f':
 			ht_log_result(ht, ht_free(ht, n, m));
@@ -1710,6 +1765,71 @@ static const struct rule_case rule_cases[] = {
 	{ "unscavenge: bad ranges", { .gp = 2, .arena = 32, .growth = 16 },
 	  "S16", "c0:0 c1:4 c2:2 c0:5 c0:20 c16:4 c12:8 c4:18446744073709551612",
 	  "!EINVAL !EINVAL !EINVAL !EINVAL !EINVAL !EINVAL !EINVAL !EINVAL", "S16" },
+
+	/* Allocating a certain range */
+	{ "at: in the middle of a free span", {},
+	  "U2 F10z@5 U4", "A4:3 ?", "=4z [16:9:7:0]", "U2 F2z@5 U3z F5z@5 U4" },
+	{ "at: all of a scavenged span", {},
+	  "U2 S10 U4", "A2:10 ?", "u2+10 =2s [16:16:0:0]", "U2 U10 U4" },
+	{ "at: across both kinds", {},
+	  "U2 F4z@5 S6 F2z@3 U2", "? A3:10 ?", "[16:4:12:6] u6+6 =3z [16:14:2:0]",
+	  "U2 F1z@5 U10z F1z@3 U2" },
+	{ "at: beyond what has grown", { .arena = 64, .growth = 16 },
+	  "U10 S6", "A12:24 ?", "m16+32 u12+24 =12s [48:34:14:14]", "U10 S2 U24 S12" },
+	{ "at: from behind the heap", { .arena = 64, .growth = 16 },
+	  "U16", "A40:4", "m16+32 u40+4 =40s", "U16 S24 U4 S4" },
+	{ "at: part is allocated", {},
+	  "U2 F4z U1 F9z", "A2:5 A1:2 A6:1", "!EEXIST !EEXIST !EEXIST", "U2 F4z U1 F9z" },
+	{ "at: beyond the arena", { .arena = 32, .growth = 16 },
+	  "U16", "A31:2 A32:1 A18446744073709551615:2", "!ENOMEM !ENOMEM !ENOMEM", "U16" },
+	{ "at: bad sizes", {},
+	  "F8z", "A0:0 A0:4294967295", "!EINVAL !EINVAL", "F8z" },
+	{ "at: front without a granule", { .gp = 3 },
+	  "U4 S20", "? A6:10 ?", "[24:4:20:16] u6+10 =6s [24:14:10:8]", "U4 F2 U10 S8" },
+
+	/* Resizing */
+	{ "resize: shorter", {},
+	  "U8 U8", "z0:3 ?", "=0 [16:11:5:0]", "U3 F5z@9 U8" },
+	{ "resize: what is cut off coalesces", {},
+	  "U8 F8z@5", "z0:3", "=0", "U3 F13z@9" },
+	{ "resize: what is cut off is realigned", { .gp = 3 },
+	  "U12 S12", "z0:9 ?", "=0 [24:9:15:8]", "U9 F7z@9 S8" },
+	{ "resize: longer, from a free span", {},
+	  "U4 F8z@5 U4", "z0:7 ?", "=0 [16:11:5:0]", "U7z F5z@5 U4" },
+	{ "resize: longer, from a scavenged span", {},
+	  "U4 S8 U4", "z0:12 ?", "u4+8 =0s [16:16:0:0]", "U12 U4" },
+	{ "resize: longer, the heap grows", { .arena = 64, .growth = 16 },
+	  "U16", "z0:20", "m16+16 u16+4 =0s", "U20 S12" },
+	{ "resize: the same", {},
+	  "U4 F12z", "z0:4", "=0", "U4 F12z" },
+	{ "resize: no room", {},
+	  "U4 F4z U8", "z0:9 z8:9", "!EEXIST !ENOMEM", "U4 F4z U8" },
+	{ "resize: no such span", {},
+	  "U4 F4z U8", "z1:2 z4:2 z0:0", "!ENOENT !ENOENT !EINVAL", "U4 F4z U8" },
+	{ "resize: debug, shorter", { .debug = true },
+	  "U8 U8", "z0:3", "x3+5 =0", "U3 S5z@9 U8" },
+
+	/* Recently freed */
+	{ "reuse: the last that was freed, not the lowest", { .reuse = true },
+	  "U1 U5 U1 U5 U1 U5", "f1 f13 f7 a5 a5 a5", "=0 =0 =0 =7z =13z =1z",
+	  "U1 U5z U1 U5z U1 U5z" },
+	{ "reuse: other sizes are found by their trees", { .reuse = true },
+	  "U1 U5 U1 U5 U1 U6", "f7 f1 a6 a3", "=0 =0 !ENOMEM l1+5 l7+5 =1z",
+	  "U1 U3z F2z@9 U1 F5z@9 U1 U6" },
+	{ "reuse: what coalesces does not wait", { .reuse = true },
+	  "U1 U5 U5 U1", "f1 f6 a5", "=0 =0 l1+10 =1z", "U1 U5z F5z@9 U1" },
+	{ "reuse: one of another size in its list", { .reuse = true },
+	  "U1 U3 U1 U19 U1 U3", "f1 f5 f25 a3 a3", "=0 =0 =0 =25z l1+3 =1z",
+	  "U1 U3z U1 F19z@9 U1 U3z" },
+	{ "reuse: an aligned request does not ask", { .reuse = true },
+	  "U1 U7 U1 U7", "f9 f1 a7/1 a4/4", "=0 =0 =1z =12z", "U1 U7z U1 F3z@9 U4z" },
+	{ "reuse: scavenging finds them", { .reuse = true },
+	  "U1 U5 U1 U5", "f1 f7 s1 b18 a5", "=0 =0 r1+5 =5 r7+5 =5 l1+5 l7+5 u1+5 =1zs",
+	  "U1 U5z U1 S5z@9" },
+	{ "reuse: by age", { .reuse = true },
+	  "U1 U5 U1 U5", "f1 t20 f7 o5", "=0 =0 r1+5 =5", "U1 S5z@9 U1 F5z@20" },
+	{ "reuse: beside a scavenged span", { .reuse = true },
+	  "U1 U5 S5 U1", "f1 a5", "=0 =1z", "U1 U5z S5 U1" },
 
 	/* Placed: ties */
 	{ "placed: nothing is preferred", { .fit = SPAN_FIT_PLACED },
