@@ -372,6 +372,7 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	unsigned int i;
 
 	spin_lock(&arena->lock);
+	pa_settle(arena);
 	out->heap_sys = heap->heap_sys;
 	out->heap_inuse = heap->heap_inuse;
 	out->heap_idle = heap->heap_idle;

@@ -56,6 +56,9 @@ struct vm_area_struct;
 /* A heap that has more spares than this gives some back. */
 #define PA_SPARES_MAX		64
 
+/* Pages by which a chunk's item may be behind. */
+#define PA_LATE_PAGES		64
+
 /* Chunks that are found without a lookup, a power of two. */
 #define PA_NEAR			64
 
@@ -161,6 +164,8 @@ struct pa_scavenging {
  * @nr_inuse: pages present that allocated spans touch; protected by @lock
  * @nr_huge_inuse: of these, pages in huge chunks; protected by @lock
  * @nr_reclaimable: pages that the shrinker could take at once; protected by @lock
+ * @late: the chunk of which it, and the chunk's item, do not yet say so; see pa_settle();
+ *	protected by @lock
  * @limit: most bytes that may be backed, 0: no limit; written under @lock
  * @limit_soft: it is a goal; likewise
  * @peak: the most pages that have been present; protected by @lock
@@ -205,6 +210,7 @@ struct pa_arena {
 	u64 nr_inuse;
 	u64 nr_huge_inuse;
 	u64 nr_reclaimable;
+	struct pa_chunk *late;
 	u64 limit;
 	bool limit_soft;
 	u64 peak;
@@ -264,6 +270,19 @@ bool pa_over_limit(struct pa_arena *arena);
 
 /** pa_nr_backed() - pages that are present; under the heap lock */
 u64 pa_nr_backed(const struct pa_arena *arena);
+
+/**
+ * pa_background_notice() - a span was freed
+ * @arena: the arena
+ *
+ * Context: any but interrupts; no heap lock.
+ */
+static inline void pa_background_notice(struct pa_arena *arena)
+{
+	/* Pairs with pa_serve(), which looks once more after it has unqueued the arena. */
+	if (unlikely(!READ_ONCE(arena->background.queued)))
+		pa_background_first(arena);
+}
 
 /* scavenge.c */
 extern const struct span_heap_ops pa_heap_ops;

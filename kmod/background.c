@@ -107,16 +107,14 @@ static void pa_queue_at(struct pa_arena *arena, u64 when)
 }
 
 /**
- * pa_background_notice() - a span was freed
+ * pa_background_first() - a span was freed, and the arena is not queued
  * @arena: the arena
  *
  * Context: any but interrupts; no heap lock.
  */
-void pa_background_notice(struct pa_arena *arena)
+void pa_background_first(struct pa_arena *arena)
 {
-	/* Pairs with pa_serve(), which looks once more after it has unqueued the arena. */
-	if (likely(READ_ONCE(arena->background.queued)) ||
-	    !READ_ONCE(arena->policy.scavenge_percent))
+	if (!READ_ONCE(arena->policy.scavenge_percent))
 		return;
 	pa_queue_at(arena, ktime_get_ns() + max_t(u64, READ_ONCE(arena->policy.scavenge_age_ns),
 						  PA_PERIOD_MIN));
@@ -164,15 +162,18 @@ static u64 pa_excess_free(struct pa_arena *arena)
 	u64 retain = div_u64(arena->nr_inuse * READ_ONCE(arena->policy.retain_percent), 100);
 
 	lockdep_assert_held(&arena->lock);
+	pa_settle(arena);
 	return free > retain ? min(free - retain, arena->nr_reclaimable) : 0;
 }
 
 /* When was the last span freed that has something to release?  0: there is none. */
 static u64 pa_youngest(struct pa_arena *arena)
 {
-	struct rb_node *node = rb_last(&arena->heap.age);
+	struct rb_node *node;
 
 	lockdep_assert_held(&arena->lock);
+	span_heap_settle(&arena->heap);
+	node = rb_last(&arena->heap.age);
 	return node ? rb_entry(node, struct span, age)->unusedsince : 0;
 }
 

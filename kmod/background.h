@@ -46,7 +46,7 @@ struct pa_background {
 
 void pa_background_start(struct pa_arena *arena);
 void pa_background_stop(struct pa_arena *arena);
-void pa_background_notice(struct pa_arena *arena);
+void pa_background_first(struct pa_arena *arena);
 void pa_background_kick(struct pa_arena *arena);
 void pa_background_pressure(struct pa_arena *arena);
 bool pa_background_pause(struct pa_arena *arena);

@@ -163,6 +163,8 @@ void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c)
 		xa_erase(&arena->chunks, c->index);
 		if (arena->near[c->index % PA_NEAR] == c)
 			arena->near[c->index % PA_NEAR] = NULL;
+		if (arena->late == c)
+			arena->late = NULL;
 		spin_unlock(&arena->lock);
 		c->state = PA_CHUNK_DEAD;
 		dead = true;
@@ -1168,6 +1170,7 @@ const char *pa_backing_recount(struct pa_arena *arena)
 	struct span *s;
 
 	lockdep_assert_held(&arena->lock);
+	pa_settle(arena);
 	xa_for_each(&arena->chunks, index, c) {
 		DECLARE_BITMAP(live, PA_CHUNK_PAGES);
 

@@ -155,8 +155,8 @@ static inline struct pa_chunk *pa_chunk_at(struct pa_arena *arena, unsigned long
  * Context: heap lock or chunk lock.
  * Return: number of pages.
  */
-static inline unsigned int pa_count_bits(const struct pa_chunk *c, unsigned int from,
-					 unsigned int to)
+static __always_inline unsigned int pa_count_bits(const struct pa_chunk *c, unsigned int from,
+						  unsigned int to)
 {
 	if (!c->nr_present || from >= to)
 		return 0;

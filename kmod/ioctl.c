@@ -112,40 +112,76 @@ static int pa_ioctl_setup(struct pa_arena *arena, struct pa_arg *arg)
 
 /*
  * ALLOC and FREE are called more often than all the others.  Where the structure is today's,
- * its fields are read one by one, which is faster than copying it.
- *
- * For ALLOC the ends of the structure are written, too: see at the top of this file.
+ * its fields are read one by one, which is faster than copying it; two of 32 bits at a time,
+ * as they lie in memory.
  */
-static int pa_alloc_in(struct pa_arg *arg, struct pagearena_alloc *req)
+struct pa_pair {
+	u32 first;
+	u32 second;
+};
+
+#define pa_get_pair(pair, ptr, label)						\
+do {										\
+	u64 __both;								\
+										\
+	unsafe_get_user(__both, (u64 __user *)(ptr), label);			\
+	memcpy(&(pair), &__both, sizeof(__both));				\
+} while (0)
+
+#define pa_put_pair(pair, ptr, label)						\
+do {										\
+	u64 __both;								\
+										\
+	memcpy(&__both, &(pair), sizeof(__both));				\
+	unsafe_put_user(__both, (u64 __user *)(ptr), label);			\
+} while (0)
+
+/* Of another size: the same by way of a copy. */
+static noinline int pa_alloc_in_copy(struct pa_arg *arg, struct pa_step *step, struct pa_pair *tail)
+{
+	struct pagearena_alloc req;
+	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
+
+	if (err)
+		return err;
+	step->flags = req.flags;
+	step->length = req.length;
+	step->align = req.align;
+	step->offset = req.offset;
+	tail->first = req.out_flags;
+	tail->second = req.__pad;
+	return pa_copy_out(arg, &req, sizeof(req));
+}
+
+/* For ALLOC the ends of the structure are written, too: see at the top of this file. */
+static __always_inline int pa_alloc_in(struct pa_arg *arg, struct pa_step *step,
+				       struct pa_pair *tail)
 {
 	struct pagearena_alloc __user *from = arg->ptr;
-	int err;
+	struct pa_pair head;
 
 	if (!user_access_begin(from, sizeof(*from)))
 		return -EFAULT;
-	unsafe_get_user(arg->size, &from->size, fault);
-	if (unlikely(arg->size != sizeof(*req)))
-		goto other;
-	unsafe_get_user(req->flags, &from->flags, fault);
-	unsafe_get_user(req->length, &from->length, fault);
-	unsafe_get_user(req->align, &from->align, fault);
-	unsafe_get_user(req->offset, &from->offset, fault);
-	unsafe_get_user(req->out_flags, &from->out_flags, fault);
-	unsafe_get_user(req->__pad, &from->__pad, fault);
-	unsafe_put_user(req->flags, &from->flags, fault);
-	unsafe_put_user(req->__pad, &from->__pad, fault);
+	pa_get_pair(head, &from->size, fault);
+	if (unlikely(head.first != sizeof(*from))) {
+		user_access_end();
+		return pa_alloc_in_copy(arg, step, tail);
+	}
+	unsafe_get_user(step->length, &from->length, fault);
+	unsafe_get_user(step->align, &from->align, fault);
+	unsafe_get_user(step->offset, &from->offset, fault);
+	pa_get_pair(*tail, &from->out_flags, fault);
+	pa_put_pair(head, &from->size, fault);
+	pa_put_pair(*tail, &from->out_flags, fault);
 	user_access_end();
+	step->flags = head.second;
 	return 0;
-other:
-	user_access_end();
-	err = pa_copy_in(arg, req, sizeof(*req), sizeof(*req));
-	return err ? err : pa_copy_out(arg, req, sizeof(*req));
 fault:
 	user_access_end();
 	return -EFAULT;
 }
 
-static int pa_alloc_out(struct pa_arg *arg, const struct pa_step *step)
+static __always_inline int pa_alloc_out(struct pa_arg *arg, const struct pa_step *step)
 {
 	struct pagearena_alloc __user *to = arg->ptr;
 
@@ -161,66 +197,93 @@ fault:
 	return -EFAULT;
 }
 
-static int pa_ioctl_alloc(struct pa_arena *arena, struct pa_arg *arg)
+static noinline int pa_ioctl_alloc(struct pa_arena *arena, void __user *ptr)
 {
-	struct pagearena_alloc req;
+	struct pa_arg arg = { .ptr = ptr };
+	struct pa_pair tail;
 	struct pa_step step;
-	int err = pa_alloc_in(arg, &req);
+	int err = pa_alloc_in(&arg, &step, &tail);
 
 	if (unlikely(err))
 		return err;
-	if (req.flags & ~PA_ALLOC_FLAGS || req.out_flags || req.__pad ||
-	    (req.offset && !(req.flags & PAGEARENA_ALLOC_FIXED)))
+	if (step.flags & ~PA_ALLOC_FLAGS || tail.first || tail.second ||
+	    (step.offset && !(step.flags & PAGEARENA_ALLOC_FIXED)))
 		return -EINVAL;
-	step.offset = req.offset;
-	step.length = req.length;
-	step.align = req.align;
-	step.flags = req.flags;
+	step.had = 0;
+	if (likely(!step.flags && !step.align)) {
+		struct pa_hold hold;
+		bool done;
+
+		pa_hold_begin(arena, &hold, false);
+		done = pa_quick_alloc(arena, &step.offset, &step.length, &step.out_flags);
+		pa_hold_end(arena);
+		if (likely(done))
+			goto out;
+	}
 	err = pa_arena_alloc(arena, &step);
-	if (unlikely(err))
+	if (err)
 		return err;
-	err = pa_alloc_out(arg, &step);
+out:
+	err = pa_alloc_out(&arg, &step);
 	if (unlikely(err))
 		pa_step_undo(arena, &step);
 	return err;
 }
 
-static int pa_free_in(struct pa_arg *arg, struct pagearena_free *req)
+static noinline int pa_free_in_copy(struct pa_arg *arg, struct pa_step *step)
+{
+	struct pagearena_free req;
+	int err = pa_copy_in(arg, &req, sizeof(req), sizeof(req));
+
+	step->flags = req.flags;
+	step->offset = req.offset;
+	step->length = req.length;
+	return err;
+}
+
+static __always_inline int pa_free_in(struct pa_arg *arg, struct pa_step *step)
 {
 	struct pagearena_free __user *from = arg->ptr;
+	struct pa_pair head;
 
 	if (!user_access_begin(from, sizeof(*from)))
 		return -EFAULT;
-	unsafe_get_user(arg->size, &from->size, fault);
-	if (unlikely(arg->size != sizeof(*req)))
-		goto other;
-	unsafe_get_user(req->flags, &from->flags, fault);
-	unsafe_get_user(req->offset, &from->offset, fault);
-	unsafe_get_user(req->length, &from->length, fault);
+	pa_get_pair(head, &from->size, fault);
+	if (unlikely(head.first != sizeof(*from))) {
+		user_access_end();
+		return pa_free_in_copy(arg, step);
+	}
+	unsafe_get_user(step->offset, &from->offset, fault);
+	unsafe_get_user(step->length, &from->length, fault);
 	user_access_end();
+	step->flags = head.second;
 	return 0;
-other:
-	user_access_end();
-	return pa_copy_in(arg, req, sizeof(*req), sizeof(*req));
 fault:
 	user_access_end();
 	return -EFAULT;
 }
 
-static int pa_ioctl_free(struct pa_arena *arena, struct pa_arg *arg)
+static noinline int pa_ioctl_free(struct pa_arena *arena, void __user *ptr)
 {
-	struct pagearena_free req;
+	struct pa_arg arg = { .ptr = ptr };
+	struct pa_hold hold;
 	struct pa_step step;
-	int err = pa_free_in(arg, &req);
+	int err = pa_free_in(&arg, &step);
+	bool done;
 
 	if (unlikely(err))
 		return err;
-	if (req.flags)
+	if (step.flags)
 		return -EINVAL;
-	step.offset = req.offset;
-	step.length = req.length;
-	step.had = 0;
-	return pa_arena_free(arena, &step);
+	pa_hold_begin(arena, &hold, true);
+	done = pa_quick_free(arena, &hold, step.offset, step.length, &err);
+	pa_hold_end(arena);
+	if (unlikely(!done)) {
+		step.had = 0;
+		return pa_arena_free(arena, &step);
+	}
+	pa_background_notice(arena);
+	return err;
 }
 
 static int pa_ioctl_resize(struct pa_arena *arena, struct pa_arg *arg)
@@ -669,16 +732,8 @@ static int pa_ioctl_query(struct pa_arena *arena, struct pa_arg *arg)
 	return s ? pa_copy_out(arg, &req, sizeof(req)) : -ENOENT;
 }
 
-/**
- * pa_ioctl() - the calls of an arena's descriptor
- * @file: the arena's file
- * @cmd: PAGEARENA_IOC_*
- * @arg: pointer to the call's structure
- *
- * Context: process; may sleep.
- * Return: 0 or an error, as the uapi header says.
- */
-long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+/* All calls but ALLOC and FREE. */
+static noinline long pa_ioctl_other(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct pa_arena *arena = file->private_data;
 	struct pa_arg user = { .ptr = (void __user *)arg };
@@ -690,9 +745,8 @@ long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case PAGEARENA_IOC_SETUP:
 		return pa_ioctl_setup(arena, &user);
 	case PAGEARENA_IOC_ALLOC:
-		return likely(ready) ? pa_ioctl_alloc(arena, &user) : -EBADFD;
 	case PAGEARENA_IOC_FREE:
-		return likely(ready) ? pa_ioctl_free(arena, &user) : -EBADFD;
+		return -EBADFD;
 	case PAGEARENA_IOC_SCAVENGE:
 		return ready ? pa_ioctl_scavenge(file, &user) : -EBADFD;
 	case PAGEARENA_IOC_PROMOTE:
@@ -712,4 +766,24 @@ long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	default:
 		return -ENOTTY;
 	}
+}
+
+/**
+ * pa_ioctl() - the calls of an arena's descriptor
+ * @file: the arena's file
+ * @cmd: PAGEARENA_IOC_*
+ * @arg: pointer to the call's structure
+ *
+ * Context: process; may sleep.
+ * Return: 0 or an error, as the uapi header says.
+ */
+long pa_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct pa_arena *arena = file->private_data;
+
+	if (cmd == PAGEARENA_IOC_ALLOC && likely(pa_arena_ready(arena)))
+		return pa_ioctl_alloc(arena, (void __user *)arg);
+	if (cmd == PAGEARENA_IOC_FREE && likely(pa_arena_ready(arena)))
+		return pa_ioctl_free(arena, (void __user *)arg);
+	return pa_ioctl_other(file, cmd, arg);
 }

@@ -90,6 +90,40 @@ static inline void pa_item_update(struct pa_arena *arena, struct pa_chunk *c)
 }
 
 /**
+ * pa_settle() - tell the shrinker what it has not been told yet
+ * @arena: the arena
+ *
+ * So that a span that is allocated and freed in turn costs no more than it must, one chunk of
+ * an arena may be late by %PA_LATE_PAGES (compare the batches in which the core charges memory
+ * cgroups).  Whoever needs the figures to be exact calls this first.
+ *
+ * Context: heap lock.
+ */
+static inline void pa_settle(struct pa_arena *arena)
+{
+	struct pa_chunk *c = arena->late;
+
+	arena->late = NULL;
+	if (c)
+		pa_item_update(arena, c);
+}
+
+/**
+ * pa_settle_much() - the same, if it is much
+ * @arena: the arena
+ *
+ * Context: heap lock.
+ */
+static inline void pa_settle_much(struct pa_arena *arena)
+{
+	const struct pa_chunk *c = arena->late;
+
+	if (c && c->item &&
+	    pa_chunk_reclaimable(c) - READ_ONCE(c->item->nr) + PA_LATE_PAGES > 2 * PA_LATE_PAGES)
+		pa_settle(arena);
+}
+
+/**
  * pa_chunk_use() - present pages of a chunk have come into use, or out of it
  * @arena: the arena
  * @c: the chunk

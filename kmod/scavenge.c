@@ -459,6 +459,7 @@ void pa_limit_approach(struct pa_arena *arena)
 	if (likely(!limit) || !READ_ONCE(arena->limit_soft))
 		return;
 	spin_lock(&arena->lock);
+	pa_settle(arena);
 	bytes = (pa_nr_backed(arena) + 1) << PAGE_SHIFT;
 	if (bytes > limit && arena->nr_reclaimable)
 		excess = bytes - limit;

@@ -751,6 +751,16 @@ static void span_cut(struct span_heap *heap, struct span *s, u64 base, u64 npage
 	free_insert(heap, t);
 }
 
+/*
+ * Allocated spans by their base: the last one that was allocated of those that share a place.
+ * Only what is allocated is in here, so no entry outlives its span.  The multiplier is that of
+ * <linux/hash.h>.
+ */
+static inline struct span **near_slot(struct span_heap *heap, u64 base)
+{
+	return &heap->near[base * 0x61c8864680b583ebULL >> (64 - SPAN_HEAP_NEAR)];
+}
+
 /* Is there a granule, at either end, that neither the span nor its neighbour released? */
 static bool torn_granule(const struct span_heap *heap, const struct span *s)
 {
@@ -807,19 +817,21 @@ static s64 span_release(struct span_heap *heap, struct span *s,
  */
 int span_heap_lookup(struct span_heap *heap, u64 base, u64 npages, struct span **res)
 {
-	struct rb_node *node = heap->addr.rb_node;
-	struct span *s = NULL;
+	struct span *s = *near_slot(heap, base);
 
 	if (unlikely(heap->broken))
 		return -EUCLEAN;
-	while (node) {
-		s = rb_entry(node, struct span, addr);
-		if (base == s->base)
-			break;
-		node = base < s->base ? node->rb_left : node->rb_right;
+	if (!s || s->base != base) {
+		struct rb_node *node = heap->addr.rb_node;
+
+		for (s = NULL; node; node = base < s->base ? node->rb_left : node->rb_right) {
+			s = rb_entry(node, struct span, addr);
+			if (base == s->base)
+				break;
+		}
+		if (unlikely(!node || s->state != SPAN_INUSE))
+			return -ENOENT;
 	}
-	if (unlikely(!node || s->state != SPAN_INUSE))
-		return -ENOENT;
 	if (npages && s->npages != npages)
 		return -EINVAL;
 	*res = s;
@@ -888,6 +900,7 @@ static void heap_allocated(struct span_heap *heap, struct span *s)
 
 	s->state = SPAN_INUSE;
 	s->unusedsince = 0;
+	*near_slot(heap, s->base) = s;
 	heap->stats.heap_idle -= bytes;
 	heap->stats.heap_inuse += bytes;
 	heap->stats.inuse_peak = max(heap->stats.inuse_peak, heap->stats.heap_inuse);
@@ -940,6 +953,19 @@ static int heap_take(struct span_heap *heap, u64 base, u64 npages, struct span *
 	if (was_scavenged)
 		*was_scavenged = scavenged;
 	return 0;
+}
+
+/**
+ * span_heap_settle() - put the recently freed spans into the trees
+ * @heap: the heap
+ *
+ * For a caller that looks at the trees itself.
+ *
+ * Context: heap lock; atomic.
+ */
+void span_heap_settle(struct span_heap *heap)
+{
+	recent_flush(heap);
 }
 
 /**
@@ -1129,6 +1155,10 @@ int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npage
  */
 void span_heap_free_span(struct span_heap *heap, struct span *s, u64 now)
 {
+	struct span **near = near_slot(heap, s->base);
+
+	if (*near == s)
+		*near = NULL;
 	heap->stats.spans_inuse--;
 	heap->stats.nr_free++;
 	heap_freed(heap, s, now);
@@ -1444,6 +1474,21 @@ static const char *recount_recent(struct span_heap *heap, u64 *fit, u64 *age)
 	return n == heap->nr_recent ? NULL : "I6: number of recently freed spans";
 }
 
+/* I7 for the spans that are found without a tree. */
+static const char *recount_near(struct span_heap *heap)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1 << SPAN_HEAP_NEAR; i++) {
+		struct span *s = heap->near[i];
+
+		if (s && (s->state != SPAN_INUSE || near_slot(heap, s->base) != &heap->near[i] ||
+			  span_heap_find(heap, s->base) != s))
+			return "I7: a place for allocated spans holds another one";
+	}
+	return NULL;
+}
+
 /* I6 for one of the size trees, and that it is in order and its maxima are right. */
 static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
 {
@@ -1554,6 +1599,8 @@ int span_heap_recount(struct span_heap *heap, const char **what)
 		bad = recount_age(heap, &age);
 	if (!bad)
 		bad = recount_recent(heap, &fit[0], &age);
+	if (!bad)
+		bad = recount_near(heap);
 	for (s = heap->spares; s; s = s->next_spare)
 		spares++;
 
@@ -1638,6 +1685,7 @@ void span_heap_destroy(struct span_heap *heap, void (*free_span)(struct span *s)
 	heap->fit[1] = RB_ROOT;
 	heap->age = RB_ROOT;
 	memset(heap->recent, 0, sizeof(heap->recent));
+	memset(heap->near, 0, sizeof(heap->near));
 	heap->nr_recent = 0;
 	while ((s = span_heap_take_spare(heap)))
 		free_span(s);

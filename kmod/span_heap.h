@@ -44,6 +44,9 @@ struct span_heap;
 /** SPAN_HEAP_RECENT_LISTS - number of lists that they are in, a power of two */
 #define SPAN_HEAP_RECENT_LISTS	16
 
+/** SPAN_HEAP_NEAR - log2 of the number of allocated spans that are found without a tree */
+#define SPAN_HEAP_NEAR		8
+
 /** SPAN_HEAP_SLOTS - number of alignments that the heap keeps indexed at a time */
 #define SPAN_HEAP_SLOTS		6
 
@@ -235,6 +238,7 @@ struct span_heap_slot {
  * @nr_spares: their number
  * @recent: recently freed spans, by size, the latest first
  * @nr_recent: their number
+ * @near: spans that were allocated not long ago and are, by a hash of their base
  * @slots: the alignments that &span.caps indexes
  * @indexed: some slot is active
  * @stamp: counts aligned requests, to find the slot used the longest ago
@@ -254,6 +258,7 @@ struct span_heap {
 	unsigned int nr_spares;
 	struct span *recent[SPAN_HEAP_RECENT_LISTS];
 	unsigned int nr_recent;
+	struct span *near[1 << SPAN_HEAP_NEAR];
 	struct span_heap_slot slots[SPAN_HEAP_SLOTS];
 	u64 stamp;
 	bool indexed;
@@ -269,6 +274,7 @@ struct span *span_heap_take_spare(struct span_heap *heap);
 
 int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span **res,
 		    bool *was_scavenged);
+void span_heap_settle(struct span_heap *heap);
 struct span *span_heap_reuse(struct span_heap *heap, u64 npages);
 int span_heap_alloc_at(struct span_heap *heap, u64 base, u64 npages, struct span **res,
 		       bool *was_scavenged);

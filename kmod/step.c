@@ -4,7 +4,7 @@
  *
  * Each is a step under the heap lock and, seldom, one without it: pa_step_finish().  Between
  * the two the span is allocated already.  These are the calls that programs make most, so what
- * they have in common is inline here, and a batch takes the lock once for many of them.
+ * they have in common is inline in step.h, and a batch takes the lock once for many of them.
  */
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -15,50 +15,10 @@
 #include "promote.h"
 #include "reclaim.h"
 #include "step.h"
-#include "trace.h"
 
-static unsigned long spans_max = 16UL << 20;
-module_param(spans_max, ulong, 0644);
+unsigned long pa_spans_max = 16UL << 20;
+module_param_named(spans_max, pa_spans_max, ulong, 0644);
 MODULE_PARM_DESC(spans_max, "most spans that may be allocated in an arena (default 16777216)");
-
-/*
- * What a hold of the heap lock leaves for its end: the chunk whose item is to be updated, which
- * would be in vain if the next step undoes what this one did.
- */
-struct pa_hold {
-	struct pa_chunk *dirty;
-	unsigned int todo; /* PA_TODO_*, for all steps together */
-	u64 now;
-};
-
-/* @free: something will be freed, for which the time is needed. */
-static __always_inline void pa_hold_begin(struct pa_arena *arena, struct pa_hold *hold, bool free)
-	__acquires(&arena->lock)
-{
-	spin_lock(&arena->lock);
-	hold->dirty = NULL;
-	hold->now = free ? ktime_get_ns() : 0;
-}
-
-static __always_inline void pa_hold_settle(struct pa_arena *arena, struct pa_hold *hold)
-{
-	if (hold->dirty)
-		pa_item_update(arena, hold->dirty);
-	hold->dirty = NULL;
-}
-
-static __always_inline void pa_hold_end(struct pa_arena *arena, struct pa_hold *hold)
-	__releases(&arena->lock)
-{
-	struct span *batch = NULL;
-
-	pa_hold_settle(arena, hold);
-	if (unlikely(arena->heap.nr_spares > PA_SPARES_MAX))
-		batch = pa_excess_spares(arena);
-	spin_unlock(&arena->lock);
-	if (unlikely(batch))
-		pa_free_spares(batch);
-}
 
 /*
  * Sees to enough spares for any one step.  May drop the lock and take it again.  Returns 0 or
@@ -71,99 +31,13 @@ static int pa_hold_spares(struct pa_arena *arena, struct pa_hold *hold)
 	int err;
 
 	while (unlikely(arena->heap.nr_spares < SPAN_HEAP_SPARES)) {
-		pa_hold_end(arena, hold);
+		pa_hold_end(arena);
 		err = pa_add_spares(arena, GFP_KERNEL);
 		pa_hold_begin(arena, hold, true);
 		if (err)
 			return err;
 	}
 	return 0;
-}
-
-/*
- * Pages have come into use (@sign is 1), or out of it (-1).  Returns how many of them are
- * present.
- */
-static __always_inline u64 pa_backing_use(struct pa_arena *arena, struct pa_hold *hold,
-					  pgoff_t first, pgoff_t end, int sign)
-{
-	unsigned long index = first >> PA_CHUNK_ORDER;
-	struct pa_chunk *c;
-	unsigned int n;
-
-	if (unlikely(first >= end))
-		return 0;
-	if (unlikely(index != (end - 1) >> PA_CHUNK_ORDER))
-		return pa_backing_use_chunks(arena, first, end, sign);
-	c = pa_chunk_at(arena, index);
-	if (!c)
-		return 0;
-	n = pa_count_bits(c, first % PA_CHUNK_PAGES, (end - 1) % PA_CHUNK_PAGES + 1);
-	if (!n)
-		return 0;
-	pa_chunk_use(arena, c, n, sign);
-	if (hold->dirty != c) {
-		pa_hold_settle(arena, hold);
-		hold->dirty = c;
-	}
-	return n;
-}
-
-/*
- * The common cases, in few instructions: a span of whole MMU pages, in an arena without limit
- * or debugging, that needs nothing but the heap lock.
- */
-static __always_inline bool pa_plain(const struct pa_arena *arena)
-{
-	return likely(!arena->limit && !arena->heap.cfg.debug &&
-		      arena->heap.cfg.page_shift >= PAGE_SHIFT);
-}
-
-static __always_inline bool pa_quick_alloc(struct pa_arena *arena, struct pa_hold *hold,
-					   u64 *offset, u64 *length, u32 *out_flags)
-{
-	u8 shift = arena->heap.cfg.page_shift;
-	u64 pages, present;
-	struct span *s;
-
-	/* A length of 0 becomes one that is too large. */
-	if (!pa_plain(arena) || *length - 1 >= arena->setup.arena_bytes ||
-	    arena->heap.stats.spans_inuse >= READ_ONCE(spans_max))
-		return false;
-	pages = (*length - 1) >> shift;
-	s = span_heap_reuse(&arena->heap, pages + 1);
-	if (!s)
-		return false;
-	*offset = s->base << shift;
-	*length = (pages + 1) << shift;
-	pages = *length >> PAGE_SHIFT;
-	present = pa_backing_use(arena, hold, *offset >> PAGE_SHIFT,
-				 (*offset >> PAGE_SHIFT) + pages, 1);
-	/* What is present may have been within reach of a stray pointer. */
-	*out_flags = (present ? 0 : PAGEARENA_ALLOCED_ZERO) |
-		     (present == pages ? PAGEARENA_ALLOCED_BACKED : 0);
-	trace_pagearena_alloc(arena->id, *offset, *length, !present, present == pages);
-	return true;
-}
-
-static __always_inline bool pa_quick_free(struct pa_arena *arena, struct pa_hold *hold, u64 offset,
-					  u64 length, int *err)
-{
-	u8 shift = arena->heap.cfg.page_shift;
-	struct span *s;
-
-	if (!pa_plain(arena) || offset & ((1ULL << shift) - 1) ||
-	    length > arena->setup.arena_bytes)
-		return false;
-	*err = span_heap_lookup(&arena->heap, offset >> shift,
-				(length + (1ULL << shift) - 1) >> shift, &s);
-	if (unlikely(*err))
-		return true;
-	length = (u64)s->npages << shift;
-	pa_backing_use(arena, hold, offset >> PAGE_SHIFT, (offset + length) >> PAGE_SHIFT, -1);
-	span_heap_free_span(&arena->heap, s, hold->now);
-	trace_pagearena_free(arena->id, offset, length);
-	return true;
 }
 
 /* Bytes to whole span pages. */
@@ -192,7 +66,7 @@ static int pa_may_allocate(struct pa_arena *arena, u64 npages, unsigned int span
 		return -ENOMEM;
 	}
 	/* Free spans lie between these and at the ends of chunks, so that bounds them, too. */
-	if (spans && arena->heap.stats.spans_inuse >= READ_ONCE(spans_max))
+	if (spans && arena->heap.stats.spans_inuse >= READ_ONCE(pa_spans_max))
 		return -ENOMEM;
 	return 0;
 }
@@ -201,21 +75,20 @@ static int pa_may_allocate(struct pa_arena *arena, u64 npages, unsigned int span
  * [offset, offset + length) has been allocated, as a span or at the end of one: what is behind
  * it, and what is left to do.
  */
-static void pa_allocated(struct pa_arena *arena, struct pa_hold *hold, struct pa_step *step,
-			 u64 offset, u64 length)
+static void pa_allocated(struct pa_arena *arena, struct pa_step *step, u64 offset, u64 length)
 {
 	pgoff_t first = offset >> PAGE_SHIFT, end = (offset + length + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	u64 pages = end - first, present;
 
 	if (likely(arena->heap.cfg.page_shift >= PAGE_SHIFT)) {
-		present = pa_backing_use(arena, hold, first, end, 1);
+		present = pa_backing_use(arena, first, end, 1);
 	} else {
 		present = pa_backing_count(arena, first, end, NULL);
 		if (step->had)
 			pa_pages_added(arena, offset, offset + length, &first, &end);
 		else
 			pa_pages_alone(arena, offset, length, &first, &end);
-		pa_backing_use(arena, hold, first, end, 1);
+		pa_backing_use(arena, first, end, 1);
 	}
 	/* What is present may have been within reach of a stray pointer. */
 	step->out_flags = (present ? 0 : PAGEARENA_ALLOCED_ZERO) |
@@ -233,13 +106,12 @@ static void pa_allocated(struct pa_arena *arena, struct pa_hold *hold, struct pa
 }
 
 /* [offset, offset + length) is about to be free: of which pages that is all. */
-static void pa_freeing(struct pa_arena *arena, struct pa_hold *hold, struct pa_step *step,
-		       pgoff_t first, pgoff_t end)
+static void pa_freeing(struct pa_arena *arena, struct pa_step *step, pgoff_t first, pgoff_t end)
 {
-	pa_backing_use(arena, hold, first, end, -1);
+	pa_backing_use(arena, first, end, -1);
 	/* The heap may drop the lock now. */
 	if (unlikely(arena->heap.cfg.debug))
-		pa_hold_settle(arena, hold);
+		pa_settle(arena);
 	/* In a debug arena fault() sees to whole granules; this is for the rest. */
 	if (unlikely(arena->heap.cfg.debug) && arena->setup.granule > arena->setup.span_page &&
 	    first < end) {
@@ -252,14 +124,13 @@ static void pa_freeing(struct pa_arena *arena, struct pa_hold *hold, struct pa_s
 /*
  * pa_step_alloc() - allocate a span, as far as the heap lock is what it takes
  * @arena: an arena that is set up, with %SPAN_HEAP_SPARES spares
- * @hold: the hold of the lock
  * @step: what is wanted; its output fields are set
  *
  * Context: heap lock.
  * Return: as for %PAGEARENA_IOC_ALLOC.  If @step->todo is not 0, pa_step_finish() is to follow,
  * whatever was returned.
  */
-static int pa_step_alloc(struct pa_arena *arena, struct pa_hold *hold, struct pa_step *step)
+static int pa_step_alloc(struct pa_arena *arena, struct pa_step *step)
 {
 	u8 shift = arena->heap.cfg.page_shift;
 	u64 page = 1ULL << shift, npages, align = max(step->align, page);
@@ -293,7 +164,7 @@ static int pa_step_alloc(struct pa_arena *arena, struct pa_hold *hold, struct pa
 	step->offset = span_offset(s, &arena->heap);
 	step->length = span_bytes(s, &arena->heap);
 	step->had = 0;
-	pa_allocated(arena, hold, step, step->offset, step->length);
+	pa_allocated(arena, step, step->offset, step->length);
 	return 0;
 }
 
@@ -332,7 +203,7 @@ static int pa_step_free(struct pa_arena *arena, struct pa_hold *hold, struct pa_
 	} else {
 		pa_pages_alone(arena, offset, length, &first, &end);
 	}
-	pa_freeing(arena, hold, step, first, end);
+	pa_freeing(arena, step, first, end);
 	span_heap_free_span(&arena->heap, s, hold->now);
 	trace_pagearena_free(arena->id, offset, length);
 	return 0;
@@ -385,7 +256,7 @@ static int pa_step_resize(struct pa_arena *arena, struct pa_hold *hold, struct p
 	if (npages < had && !arena->heap.broken) {
 		pa_pages_added(arena, step->offset + (npages << shift),
 			       step->offset + (had << shift), &first, &end);
-		pa_freeing(arena, hold, step, first, end);
+		pa_freeing(arena, step, first, end);
 	}
 	err = span_heap_resize(&arena->heap, step->offset >> shift, 0, npages, hold->now, &s,
 			       NULL);
@@ -394,7 +265,7 @@ static int pa_step_resize(struct pa_arena *arena, struct pa_hold *hold, struct p
 	step->length = npages << shift;
 	step->had = had << shift;
 	if (npages > had)
-		pa_allocated(arena, hold, step, step->offset + step->had, step->length - step->had);
+		pa_allocated(arena, step, step->offset + step->had, step->length - step->had);
 	return 0;
 }
 
@@ -469,19 +340,15 @@ void pa_step_undo(struct pa_arena *arena, struct pa_step *step)
 int pa_arena_alloc(struct pa_arena *arena, struct pa_step *step)
 {
 	struct pa_hold hold;
-	int err = 0;
+	int err;
 
 	step->todo = 0;
-	step->had = 0;
 	pa_hold_begin(arena, &hold, false);
-	if (step->flags || step->align ||
-	    !pa_quick_alloc(arena, &hold, &step->offset, &step->length, &step->out_flags)) {
-		err = pa_hold_spares(arena, &hold);
-		if (!err)
-			err = pa_step_alloc(arena, &hold, step);
-	}
-	pa_hold_end(arena, &hold);
-	return unlikely(step->todo) ? pa_step_finish(arena, step, err) : err;
+	err = pa_hold_spares(arena, &hold);
+	if (!err)
+		err = pa_step_alloc(arena, step);
+	pa_hold_end(arena);
+	return step->todo ? pa_step_finish(arena, step, err) : err;
 }
 
 /**
@@ -502,7 +369,7 @@ int pa_arena_resize(struct pa_arena *arena, struct pa_step *step)
 	err = pa_hold_spares(arena, &hold);
 	if (!err)
 		err = pa_step_resize(arena, &hold, step);
-	pa_hold_end(arena, &hold);
+	pa_hold_end(arena);
 	pa_background_notice(arena);
 	return step->todo ? pa_step_finish(arena, step, err) : err;
 }
@@ -522,11 +389,10 @@ int pa_arena_free(struct pa_arena *arena, struct pa_step *step)
 
 	step->todo = 0;
 	pa_hold_begin(arena, &hold, true);
-	if (!pa_quick_free(arena, &hold, step->offset, step->length, &err))
-		err = pa_step_free(arena, &hold, step);
-	pa_hold_end(arena, &hold);
+	err = pa_step_free(arena, &hold, step);
+	pa_hold_end(arena);
 	pa_background_notice(arena);
-	return unlikely(step->todo) ? pa_step_finish(arena, step, err) : err;
+	return step->todo ? pa_step_finish(arena, step, err) : err;
 }
 
 /* A step of many that is not quick.  The lock may be dropped in between. */
@@ -550,7 +416,7 @@ static noinline int pa_slow_step(struct pa_arena *arena, struct pa_hold *hold,
 	case PAGEARENA_OP_ALLOC:
 		err = op->flags & ~PA_ALLOC_FLAGS ? -EINVAL : pa_hold_spares(arena, hold);
 		if (!err)
-			err = pa_step_alloc(arena, hold, &step);
+			err = pa_step_alloc(arena, &step);
 		break;
 	default:
 		err = op->flags & ~PA_RESIZE_FLAGS || op->align ? -EINVAL :
@@ -562,7 +428,7 @@ static noinline int pa_slow_step(struct pa_arena *arena, struct pa_hold *hold,
 	hold->todo |= step.todo & (PA_TODO_THP | PA_TODO_TELL_LIMIT);
 	step.todo &= ~(PA_TODO_THP | PA_TODO_TELL_LIMIT);
 	if (step.todo) {
-		pa_hold_end(arena, hold);
+		pa_hold_end(arena);
 		err = pa_step_finish(arena, &step, err);
 		pa_hold_begin(arena, hold, true);
 	}
@@ -607,7 +473,7 @@ unsigned int pa_arena_steps(struct pa_arena *arena, struct pagearena_op *ops, un
 		    !(op->op == PAGEARENA_OP_FREE ?
 			      pa_quick_free(arena, &hold, op->offset, op->length, &err) :
 		      op->op == PAGEARENA_OP_ALLOC ?
-			      pa_quick_alloc(arena, &hold, &op->offset, &op->length,
+			      pa_quick_alloc(arena, &op->offset, &op->length,
 					     &op->out_flags) :
 			      false))
 			err = pa_slow_step(arena, &hold, op);
@@ -620,7 +486,7 @@ unsigned int pa_arena_steps(struct pa_arena *arena, struct pagearena_op *ops, un
 			}
 		}
 	}
-	pa_hold_end(arena, &hold);
+	pa_hold_end(arena);
 	if (hold.todo & PA_TODO_TELL_LIMIT)
 		pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
 	if (hold.todo & PA_TODO_THP)

@@ -6,10 +6,13 @@
 #define PAGEARENA_STEP_H
 
 #include <linux/bits.h>
+#include <linux/timekeeping.h>
 #include <linux/types.h>
 
-struct pa_arena;
-struct pagearena_op;
+#include "arena.h"
+#include "backing.h"
+#include "reclaim.h"
+#include "trace.h"
 
 /* Flags that ALLOC and RESIZE know */
 #define PA_ALLOC_FLAGS	(PAGEARENA_ALLOC_ZERO | PAGEARENA_ALLOC_POPULATE | PAGEARENA_ALLOC_FIXED)
@@ -55,5 +58,120 @@ int pa_arena_resize(struct pa_arena *arena, struct pa_step *step);
 void pa_step_undo(struct pa_arena *arena, struct pa_step *step);
 unsigned int pa_arena_steps(struct pa_arena *arena, struct pagearena_op *ops, unsigned int nr,
 			    bool stop, unsigned int *failed);
+
+extern unsigned long pa_spans_max;
+
+/* A hold of the heap lock. */
+struct pa_hold {
+	unsigned int todo; /* PA_TODO_*, for all steps together */
+	u64 now;
+};
+
+/* @free: something will be freed, for which the time is needed. */
+static __always_inline void pa_hold_begin(struct pa_arena *arena, struct pa_hold *hold, bool free)
+	__acquires(&arena->lock)
+{
+	spin_lock(&arena->lock);
+	hold->now = free ? ktime_get_ns() : 0;
+}
+
+static __always_inline void pa_hold_end(struct pa_arena *arena)
+	__releases(&arena->lock)
+{
+	struct span *batch = NULL;
+
+	pa_settle_much(arena);
+	if (unlikely(arena->heap.nr_spares > PA_SPARES_MAX))
+		batch = pa_excess_spares(arena);
+	spin_unlock(&arena->lock);
+	if (unlikely(batch))
+		pa_free_spares(batch);
+}
+
+/*
+ * Pages have come into use (@sign is 1), or out of it (-1).  Returns how many of them are
+ * present.
+ */
+static __always_inline u64 pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t end,
+					  int sign)
+{
+	unsigned long index = first >> PA_CHUNK_ORDER;
+	struct pa_chunk *c;
+	unsigned int n;
+
+	if (unlikely(first >= end))
+		return 0;
+	if (unlikely(index != (end - 1) >> PA_CHUNK_ORDER))
+		return pa_backing_use_chunks(arena, first, end, sign);
+	c = pa_chunk_at(arena, index);
+	if (!c)
+		return 0;
+	n = pa_count_bits(c, first % PA_CHUNK_PAGES, (end - 1) % PA_CHUNK_PAGES + 1);
+	if (!n)
+		return 0;
+	pa_chunk_use(arena, c, n, sign);
+	if (arena->late != c) {
+		pa_settle(arena);
+		arena->late = c;
+	}
+	return n;
+}
+
+/*
+ * The common cases, in few instructions: a span of whole MMU pages, in an arena without limit
+ * or debugging, that needs nothing but the heap lock.
+ */
+static __always_inline bool pa_plain(const struct pa_arena *arena)
+{
+	return likely(!arena->limit && !arena->heap.cfg.debug &&
+		      arena->heap.cfg.page_shift >= PAGE_SHIFT);
+}
+
+static __always_inline bool pa_quick_alloc(struct pa_arena *arena, u64 *offset, u64 *length,
+					   u32 *out_flags)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 pages, present;
+	struct span *s;
+
+	/* A length of 0 becomes one that is too large. */
+	if (!pa_plain(arena) || *length - 1 >= arena->setup.arena_bytes ||
+	    arena->heap.stats.spans_inuse >= READ_ONCE(pa_spans_max))
+		return false;
+	pages = (*length - 1) >> shift;
+	s = span_heap_reuse(&arena->heap, pages + 1);
+	if (!s)
+		return false;
+	*offset = s->base << shift;
+	*length = (pages + 1) << shift;
+	pages = *length >> PAGE_SHIFT;
+	present = pa_backing_use(arena, *offset >> PAGE_SHIFT,
+				 (*offset >> PAGE_SHIFT) + pages, 1);
+	/* What is present may have been within reach of a stray pointer. */
+	*out_flags = (present ? 0 : PAGEARENA_ALLOCED_ZERO) |
+		     (present == pages ? PAGEARENA_ALLOCED_BACKED : 0);
+	trace_pagearena_alloc(arena->id, *offset, *length, !present, present == pages);
+	return true;
+}
+
+static __always_inline bool pa_quick_free(struct pa_arena *arena, struct pa_hold *hold, u64 offset,
+					  u64 length, int *err)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	struct span *s;
+
+	if (!pa_plain(arena) || offset & ((1ULL << shift) - 1) ||
+	    length > arena->setup.arena_bytes)
+		return false;
+	*err = span_heap_lookup(&arena->heap, offset >> shift,
+				(length + (1ULL << shift) - 1) >> shift, &s);
+	if (unlikely(*err))
+		return true;
+	length = (u64)s->npages << shift;
+	pa_backing_use(arena, offset >> PAGE_SHIFT, (offset + length) >> PAGE_SHIFT, -1);
+	span_heap_free_span(&arena->heap, s, hold->now);
+	trace_pagearena_free(arena->id, offset, length);
+	return true;
+}
 
 #endif /* PAGEARENA_STEP_H */
