@@ -164,6 +164,7 @@ struct pa_scavenging {
  * @nr_inuse: pages present that allocated spans touch; protected by @lock
  * @nr_huge_inuse: of these, pages in huge chunks; protected by @lock
  * @nr_reclaimable: pages that the shrinker could take at once; protected by @lock
+ * @nr_sparse: of these, pages that are won by breaking huge folios; protected by @lock
  * @late: the chunk of which it, and the chunk's item, do not yet say so; see pa_settle();
  *	protected by @lock
  * @limit: most bytes that may be backed, 0: no limit; written under @lock
@@ -210,6 +211,7 @@ struct pa_arena {
 	u64 nr_inuse;
 	u64 nr_huge_inuse;
 	u64 nr_reclaimable;
+	u64 nr_sparse;
 	struct pa_chunk *late;
 	u64 limit;
 	bool limit_soft;

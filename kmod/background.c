@@ -163,7 +163,7 @@ static u64 pa_excess_free(struct pa_arena *arena)
 
 	lockdep_assert_held(&arena->lock);
 	pa_settle(arena);
-	return free > retain ? min(free - retain, arena->nr_reclaimable) : 0;
+	return free > retain ? min(free - retain, arena->nr_reclaimable - arena->nr_sparse) : 0;
 }
 
 /* When was the last span freed that has something to release?  0: there is none. */

@@ -987,7 +987,7 @@ static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end,
 		return 0;
 	mutex_lock(&c->lock);
 	if (c->state == PA_CHUNK_HUGE) {
-		err = pa_chunk_demote(arena, c);
+		err = pa_chunk_demote(arena, c, false);
 		if (!err)
 			*freed += PA_CHUNK_PAGES - c->nr_present;
 	}
@@ -1164,7 +1164,7 @@ void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len)
  */
 const char *pa_backing_recount(struct pa_arena *arena)
 {
-	u64 pages = 0, inuse = 0, huge = 0, huge_inuse = 0, reclaimable = 0;
+	u64 pages = 0, inuse = 0, huge = 0, huge_inuse = 0, reclaimable = 0, sparse = 0;
 	unsigned long index;
 	struct pa_chunk *c;
 	struct span *s;
@@ -1184,6 +1184,8 @@ const char *pa_backing_recount(struct pa_arena *arena)
 		if (c->item && c->item->nr != pa_chunk_reclaimable(c))
 			return "a chunk's number of pages to reclaim";
 		reclaimable += pa_chunk_reclaimable(c);
+		if (pa_chunk_sparse(c))
+			sparse += pa_chunk_reclaimable(c);
 		inuse += c->nr_inuse;
 		pages += c->nr_present;
 		if (c->nr_present && READ_ONCE(c->state) == PA_CHUNK_HUGE) {
@@ -1196,7 +1198,7 @@ const char *pa_backing_recount(struct pa_arena *arena)
 		return "number of pages present";
 	if (inuse != arena->nr_inuse || huge_inuse != arena->nr_huge_inuse)
 		return "number of pages in use";
-	if (reclaimable != arena->nr_reclaimable)
+	if (reclaimable != arena->nr_reclaimable || sparse != arena->nr_sparse)
 		return "number of pages to reclaim";
 	for (s = span_heap_first(&arena->heap); s; s = span_heap_next(s)) {
 		u64 granule = 1ULL << arena->heap.cfg.granule_shift;

@@ -46,11 +46,12 @@ struct pa_item;
 /*
  * None of this memory can be migrated, so it is not __GFP_MOVABLE.  A huge folio for a
  * fault is taken where one lies ready, or not at all; PROMOTE may be asked to compact for
- * it.  To win memory by a demotion nobody shall be killed.
+ * it.  To win memory by a demotion nobody shall be killed, and in reclaim nobody waits.
  */
 #define PA_GFP_SMALL	(GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_NOWARN)
 #define PA_GFP_POPULATE	(PA_GFP_SMALL | __GFP_RETRY_MAYFAIL)
 #define PA_GFP_DEMOTE	(PA_GFP_SMALL | __GFP_NORETRY)
+#define PA_GFP_RECLAIM	(GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN)
 #define PA_GFP_MID	((PA_GFP_SMALL | __GFP_NOMEMALLOC | __GFP_NORETRY) & ~__GFP_DIRECT_RECLAIM)
 #define PA_GFP_HUGE	((GFP_TRANSHUGE_LIGHT & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN)
 #define PA_GFP_COMPACT	((GFP_TRANSHUGE & ~__GFP_MOVABLE) | __GFP_ACCOUNT | __GFP_NOWARN | \
@@ -113,10 +114,24 @@ unsigned int pa_count_some_bits(const struct pa_chunk *c, unsigned int from, uns
 struct pa_chunk *pa_chunk_find(struct pa_arena *arena, unsigned long index);
 
 /**
- * pa_chunk_reclaimable() - how much of a chunk can be taken back at once
+ * pa_chunk_sparse() - is a chunk huge, and would the shrinker break it?
  * @c: the chunk
  *
- * That is, without copying: free pages of a small chunk, or all of a huge one.
+ * It does where three times as much is won as is copied, or more.
+ *
+ * Context: heap lock.
+ */
+static inline bool pa_chunk_sparse(const struct pa_chunk *c)
+{
+	return READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse &&
+	       c->nr_inuse <= PA_CHUNK_PAGES / 4;
+}
+
+/**
+ * pa_chunk_reclaimable() - how much of a chunk the shrinker can take
+ * @c: the chunk
+ *
+ * That is free pages of a small chunk, all of a huge one, or what is won by breaking it.
  *
  * Context: heap lock.
  * Return: number of pages.
@@ -125,7 +140,7 @@ static inline unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
 {
 	unsigned int free = c->nr_present - c->nr_inuse;
 
-	if (READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse)
+	if (READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse > PA_CHUNK_PAGES / 4)
 		return 0;
 	return free > c->nr_stuck ? free - c->nr_stuck : 0;
 }

@@ -261,14 +261,20 @@ int pa_chunk_promote(struct pa_arena *arena, unsigned long index,
  * pa_chunk_demote() - move what is alive in a huge chunk to small folios
  * @arena: the arena
  * @c: a huge chunk
+ * @reclaim: the caller is in reclaim: wait for nothing, and leave the system its reserves.  The
+ *	memory cgroup is charged whatever its limit is (the core does so for whoever reclaims),
+ *	and gets more back in the end
  *
- * The huge folio goes back.  What is free in the chunk is not backed any more.
+ * The huge folio goes back.  What is free in the chunk is not backed any more.  If that fails,
+ * the chunk is as it was, but not mapped.
  *
  * Context: chunk lock; may sleep.
  * Return: 0; -EBUSY if somebody else holds the folio; -ENOMEM.
  */
-int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
+int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, bool reclaim)
 {
+	const gfp_t gfp_table = reclaim ? PA_GFP_RECLAIM | __GFP_ACCOUNT : GFP_KERNEL_ACCOUNT;
+	const gfp_t gfp = reclaim ? PA_GFP_RECLAIM | __GFP_HIGHMEM | __GFP_ACCOUNT : PA_GFP_DEMOTE;
 	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
 	DECLARE_BITMAP(now, PA_CHUNK_PAGES);
 	struct folio *huge = c->huge, **small;
@@ -278,14 +284,21 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
 
 	lockdep_assert_held(&c->lock);
 	pa_charge_begin(arena, &charge);
-	small = kcalloc(PA_CHUNK_PAGES, sizeof(*small), GFP_KERNEL_ACCOUNT);
+	small = kcalloc(PA_CHUNK_PAGES, sizeof(*small), gfp_table);
 	pa_charge_end(&charge);
 	if (!small) {
 		err = -ENOMEM;
 		goto out;
 	}
 
-	pa_folio_settle(huge);
+	if (!reclaim) {
+		pa_folio_settle(huge);
+	} else if (folio_trylock(huge)) {
+		folio_unlock(huge);
+	} else {
+		err = -EBUSY;
+		goto out;
+	}
 	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
 	if (folio_ref_count(huge) != 1) {
 		err = -EBUSY;
@@ -295,7 +308,7 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c)
 	pa_chunk_live(arena, c->index, live, NULL);
 	spin_unlock(&arena->lock);
 	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
-		small[i] = pa_folio_alloc(arena, PA_GFP_DEMOTE, 0,
+		small[i] = pa_folio_alloc(arena, gfp, 0,
 					  (c->index << PA_CHUNK_ORDER) + i);
 		if (!small[i]) {
 			err = -ENOMEM;

@@ -26,7 +26,7 @@ struct pa_promote_opts {
 
 int pa_chunk_promote(struct pa_arena *arena, unsigned long index,
 		     const struct pa_promote_opts *opts);
-int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c);
+int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, bool reclaim);
 
 void pa_chunk_begin_anew(struct pa_arena *arena, struct pa_chunk *c);
 

@@ -166,6 +166,8 @@ static void pa_item_forget(struct pa_arena *arena, struct pa_item *item)
 {
 	lockdep_assert_held(&arena->lock);
 	arena->nr_reclaimable -= item->nr;
+	arena->nr_sparse -= item->nr_sparse;
+	WRITE_ONCE(item->nr_sparse, 0);
 	if (item->nr)
 		mod_node_page_state(NODE_DATA(item->nid), NR_KERNEL_MISC_RECLAIMABLE,
 				    -(long)item->nr);
@@ -328,9 +330,15 @@ bool pa_in_reclaim(void)
 	return current->flags & PF_MEMALLOC;
 }
 
+/*
+ * @sparse: chunks that have to be broken are welcome, too
+ * @passed: one of these was passed over
+ */
 struct pa_isolate {
 	struct pa_chunk *c;
 	unsigned int seen;
+	bool sparse;
+	bool passed;
 };
 
 /*
@@ -356,6 +364,10 @@ static PA_LRU_WALK(pa_isolate)
 		}
 		list_lru_isolate(list, item);
 		return LRU_REMOVED;
+	}
+	if (!arg->sparse && READ_ONCE(i->nr_sparse)) {
+		arg->passed = true;
+		return LRU_ROTATE;
 	}
 	if (READ_ONCE(i->young)) {
 		WRITE_ONCE(i->young, false);
@@ -392,30 +404,52 @@ static unsigned long pa_reclaim_chunk(struct pa_chunk *c)
 }
 
 /*
- * Takes one chunk's worth from a list.  Every item is looked at twice at most, as it may be
- * young the first time.  Returns false if there was nothing, or nothing to be had.
+ * A walk through the list of a node and a cgroup.  Every item is looked at twice at most, as it
+ * may be young the first time; and then again, if huge chunks were passed over that have to be
+ * broken: these go last.
  */
-static bool pa_reclaim_one(int nid, struct mem_cgroup *memcg, unsigned long *looks,
-			   unsigned long *scanned, unsigned long *freed)
-{
-	while (*looks) {
-		struct pa_isolate arg = {};
-		unsigned long one = 1;
+struct pa_walk {
+	int nid;
+	struct mem_cgroup *memcg;
+	unsigned long looks;
+	unsigned long scanned;
+	unsigned long freed;
+	bool passed;
+	bool sparse;
+};
 
-		--*looks;
-		list_lru_walk_one(&pa_chunks_lru, nid, memcg, pa_isolate, &arg, &one);
-		if (!arg.c)
-			continue;
-		*scanned += arg.seen;
-		*freed += pa_reclaim_chunk(arg.c);
-		return true;
-	}
-	return false;
+static void pa_walk_begin(struct pa_walk *walk, int nid, struct mem_cgroup *memcg)
+{
+	memset(walk, 0, sizeof(*walk));
+	walk->nid = nid;
+	walk->memcg = memcg;
+	walk->looks = 2 * list_lru_count_one(&pa_chunks_lru, nid, memcg);
 }
 
-static unsigned long pa_looks(int nid, struct mem_cgroup *memcg)
+/* Takes one chunk's worth from a list.  False: there was nothing, or nothing to be had. */
+static bool pa_reclaim_one(struct pa_walk *walk)
 {
-	return 2 * list_lru_count_one(&pa_chunks_lru, nid, memcg);
+	for (;;) {
+		struct pa_isolate arg = { .sparse = walk->sparse };
+		unsigned long one = 1;
+
+		if (!walk->looks) {
+			if (walk->sparse || !walk->passed)
+				return false;
+			walk->sparse = true;
+			walk->looks = 2 * list_lru_count_one(&pa_chunks_lru, walk->nid,
+							     walk->memcg);
+			continue;
+		}
+		walk->looks--;
+		list_lru_walk_one(&pa_chunks_lru, walk->nid, walk->memcg, pa_isolate, &arg, &one);
+		walk->passed |= arg.passed;
+		if (!arg.c)
+			continue;
+		walk->scanned += arg.seen;
+		walk->freed += pa_reclaim_chunk(arg.c);
+		return true;
+	}
 }
 
 static PA_LRU_WALK(pa_tell)
@@ -484,18 +518,18 @@ static bool pa_memcg_over(struct mem_cgroup *memcg)
 
 static unsigned long pa_scan_objects(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	unsigned long looks = pa_looks(sc->nid, sc->memcg), scanned = 0, freed = 0;
+	struct pa_walk walk;
 
 	pa_tell_all(sc->nid, sc->memcg);
 	/* A cgroup's reclaim does not see what we free, and would never have enough. */
 	if (pa_reclaimed() >= PA_RECLAIM_ENOUGH && !pa_memcg_over(sc->memcg))
 		return SHRINK_STOP;
-	while (scanned < sc->nr_to_scan &&
-	       pa_reclaim_one(sc->nid, sc->memcg, &looks, &scanned, &freed))
+	pa_walk_begin(&walk, sc->nid, sc->memcg);
+	while (walk.scanned < sc->nr_to_scan && pa_reclaim_one(&walk))
 		;
-	sc->nr_scanned = max(scanned, 1UL);
-	pa_account_reclaimed(freed);
-	return scanned ? freed : SHRINK_STOP;
+	sc->nr_scanned = max(walk.scanned, 1UL);
+	pa_account_reclaimed(walk.freed);
+	return walk.scanned ? walk.freed : SHRINK_STOP;
 }
 
 /**
@@ -526,10 +560,10 @@ void pa_reclaim_high(struct pa_arena *arena)
 	rcu_read_unlock();
 	memcg = pa_memcg_get(arena);
 	for_each_online_node(nid) {
-		unsigned long looks = pa_looks(nid, memcg), scanned = 0, freed = 0;
+		struct pa_walk walk;
 
-		while (freed < PA_CHUNK_PAGES &&
-		       pa_reclaim_one(nid, memcg, &looks, &scanned, &freed))
+		pa_walk_begin(&walk, nid, memcg);
+		while (walk.freed < PA_CHUNK_PAGES && pa_reclaim_one(&walk))
 			cond_resched();
 	}
 	mem_cgroup_put(memcg);

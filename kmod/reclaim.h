@@ -23,6 +23,7 @@ struct poll_table_struct;
  * @chunk: the chunk; NULL for the arena's own item
  * @nid: node of the chunk's memory, and of this structure
  * @nr: pages that can be taken back at once; written under the heap lock
+ * @nr_sparse: of these, pages that are won by breaking a huge folio; likewise
  * @listed: it is, or is about to be, in the list; see pa_item_update()
  * @young: something was freed or allocated in the chunk since the shrinker looked
  */
@@ -32,6 +33,7 @@ struct pa_item {
 	struct pa_chunk *chunk;
 	int nid;
 	unsigned int nr;
+	unsigned int nr_sparse;
 	bool listed;
 	bool young;
 };
@@ -67,17 +69,20 @@ void pa_item_list(struct pa_item *item);
 static inline void pa_item_update(struct pa_arena *arena, struct pa_chunk *c)
 {
 	struct pa_item *item = c->item;
-	unsigned int nr;
+	unsigned int nr, sparse;
 	long change;
 
 	lockdep_assert_held(&arena->lock);
 	if (unlikely(!item))
 		return;
 	nr = pa_chunk_reclaimable(c);
+	sparse = pa_chunk_sparse(c) ? nr : 0;
 	change = (long)nr - (long)item->nr;
-	if (!change)
+	if (!change && sparse == item->nr_sparse)
 		return;
 	arena->nr_reclaimable += change;
+	arena->nr_sparse += (long)sparse - (long)item->nr_sparse;
+	WRITE_ONCE(item->nr_sparse, sparse);
 	mod_node_page_state(NODE_DATA(item->nid), NR_KERNEL_MISC_RECLAIMABLE, change);
 	item->young |= item->nr != 0;
 	WRITE_ONCE(item->nr, nr);

@@ -14,6 +14,7 @@
 
 #include "arena.h"
 #include "backing.h"
+#include "promote.h"
 #include "reclaim.h"
 #include "trace.h"
 
@@ -461,7 +462,7 @@ void pa_limit_approach(struct pa_arena *arena)
 	spin_lock(&arena->lock);
 	pa_settle(arena);
 	bytes = (pa_nr_backed(arena) + 1) << PAGE_SHIFT;
-	if (bytes > limit && arena->nr_reclaimable)
+	if (bytes > limit && arena->nr_reclaimable > arena->nr_sparse)
 		excess = bytes - limit;
 	spin_unlock(&arena->lock);
 	if (bytes > limit)
@@ -532,11 +533,18 @@ u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes)
 unsigned long pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c)
 {
 	struct pa_scavenging sc = { .cause = PA_CAUSE_RECLAIM, .chunk = c };
+	bool sparse;
 
 	lockdep_assert_held(&c->lock);
 	/* Without spares only whole spans can go. */
 	if (READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
-		pa_add_spares(arena, GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN);
+		pa_add_spares(arena, PA_GFP_RECLAIM);
+	spin_lock(&arena->lock);
+	sparse = pa_chunk_sparse(c);
+	spin_unlock(&arena->lock);
+	/* What is left of it then are free spans without memory. */
+	if (sparse && !pa_chunk_demote(arena, c, true))
+		sc.freed += PA_CHUNK_PAGES - c->nr_present;
 	pa_scavenge_spans(arena, &sc, c->index, 0);
 	return sc.freed;
 }

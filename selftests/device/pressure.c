@@ -1661,7 +1661,128 @@ static void test_poll_nothing_free(void)
 	pa_cgroup_quit();
 }
 
-/* What would have to be copied does not go at once, but soon: by the worker. */
+/*
+ * Little that is live, scattered over huge chunks: the shrinker breaks them, though the arena
+ * does nothing by itself.
+ */
+static void test_scattered(void)
+{
+	struct cgroup cg = pa_cgroup_make(NULL, true);
+	__u64 max = cgroup_bytes(), at, i, nr = max / 4 * 3 / CHUNK, live = 3 * PAGE;
+	struct pagearena_stats st;
+	struct arena a;
+
+	pa_cgroup_set(&cg, "memory.max", max);
+	pa_cgroup_join(&cg);
+	open_huge(&a, max, PAGEARENA_HUGE_ALWAYS);
+	pa_scavenging(&a, 0, 0, 0);
+	for (i = 0; i < nr; i++) {
+		at = pa_alloc(&a, live, CHUNK, 0);
+		CHECK_EQ(at, i * CHUNK);
+		pa_fill(a.base + at, live, i);
+	}
+	st = pa_stats(a.fd);
+	if (st.huge_bytes != nr * CHUNK)
+		SKIP("no huge folios to be had");
+	CHECK_EQ(st.reclaimable, st.backed_free);
+	hog(NULL, max / 4 * 3);
+	no_kill(&cg);
+	st = pa_stats(a.fd);
+	pa_say("%llu of %llu huge chunks are left", (unsigned long long)st.huge_bytes / CHUNK,
+	       (unsigned long long)nr);
+	CHECK_OP(st.nr_demote, >=, nr / 3);
+	CHECK_OP(st.bytes_reclaimed, >=, max / 4);
+	CHECK_EQ(st.bytes_background, 0);
+	for (i = 0; i < nr; i++)
+		CHECK(pa_filled(a.base + i * CHUNK, live, i));
+	at = pa_alloc(&a, CHUNK, CHUNK, 0);
+	pa_fill(a.base + at, CHUNK, 1);
+	CHECK(pa_filled(a.base + at, CHUNK, 1));
+	no_kill(&cg);
+	pa_check(&a);
+	pa_close(&a);
+	pa_cgroup_quit();
+}
+
+/* The same while allocations fail: a chunk that cannot be broken stays as it is. */
+static void test_fail_scattered(void)
+{
+	struct cgroup cg = pa_cgroup_make(NULL, true);
+	__u64 at, i, nr = 24, live = 3 * PAGE, end, seed = 1;
+	int log = log_open();
+	char path[192];
+	struct arena a;
+
+	want_faults(FAIL_PAGES);
+	pa_cgroup_join(&cg);
+	open_huge(&a, 64 * MiB, PAGEARENA_HUGE_ALWAYS);
+	pa_scavenging(&a, 0, 0, 0);
+	for (i = 0; i < nr; i++) {
+		at = pa_alloc(&a, live, CHUNK, 0);
+		CHECK_EQ(at, i * CHUNK);
+		pa_fill(a.base + at, live, i);
+	}
+	if (pa_stats(a.fd).huge_bytes != nr * CHUNK)
+		SKIP("no huge folios to be had");
+	snprintf(path, sizeof(path), "%s/memory.reclaim", cg.path);
+	faults_on(FAIL_PAGES, "20", "N");
+	for (end = pa_now() + SECOND; pa_now() < end;) {
+		/* It may not find as much as that. */
+		pa_write_text(path, pa_random(&seed) % 2 ? "2M" : "8M");
+		for (i = 0; i < nr; i++)
+			CHECK(pa_filled(a.base + i * CHUNK, live, i));
+	}
+	faults_off();
+	for (i = 0; i < nr; i++)
+		CHECK(pa_filled(a.base + i * CHUNK, live, i));
+	pa_check(&a);
+	pa_close(&a);
+	pa_cgroup_quit();
+	log_check(log);
+}
+
+/* A chunk of which somebody holds a page stays huge. */
+static void test_scattered_pinned(void)
+{
+	struct cgroup cg = pa_cgroup_make(NULL, true);
+	__u64 at, i, nr = 8, live = 3 * PAGE;
+	struct pagearena_stats st;
+	struct arena a;
+	struct iovec iov;
+	int pipes[2];
+	char c;
+
+	pa_cgroup_join(&cg);
+	open_huge(&a, 64 * MiB, PAGEARENA_HUGE_ALWAYS);
+	pa_scavenging(&a, 0, 0, 0);
+	for (i = 0; i < nr; i++) {
+		at = pa_alloc(&a, live, CHUNK, 0);
+		CHECK_EQ(at, i * CHUNK);
+		pa_fill(a.base + at, live, i);
+	}
+	if (pa_stats(a.fd).huge_bytes != nr * CHUNK)
+		SKIP("no huge folios to be had");
+	/* A page in a pipe holds its folio. */
+	CHECK(!pipe(pipes));
+	iov = (struct iovec){ a.base + 2 * CHUNK, PAGE };
+	CHECK_EQ(vmsplice(pipes[1], &iov, 1, 0), PAGE);
+	for (i = 0; i < 20; i++)
+		drop();
+	st = pa_stats(a.fd);
+	CHECK_EQ(st.huge_bytes, CHUNK);
+	CHECK_EQ(st.nr_demote, nr - 1);
+	CHECK_OP(st.nr_demote_failed, >, 0);
+	for (i = 0; i < nr; i++)
+		CHECK(pa_filled(a.base + i * CHUNK, live, i));
+	CHECK_EQ(read(pipes[0], &c, 1), 1);
+	close(pipes[0]);
+	close(pipes[1]);
+	pa_check(&a);
+	pa_close(&a);
+	pa_cgroup_quit();
+}
+
+/* What costs more copying does not go at once, but soon: by the worker. */
 static bool broken(void *arg)
 {
 	return pa_stats(((struct arena *)arg)->fd).nr_demote;
@@ -1670,7 +1791,7 @@ static bool broken(void *arg)
 static void test_sparse_later(void)
 {
 	struct cgroup cg = pa_cgroup_make(NULL, true);
-	__u64 max = cgroup_bytes(), at, i, nr = max / 4 / CHUNK;
+	__u64 max = cgroup_bytes(), at, i, nr = max / 4 / CHUNK, live = CHUNK / 8 * 3;
 	struct pagearena_stats st;
 	struct arena a, b;
 
@@ -1679,9 +1800,9 @@ static void test_sparse_later(void)
 	open_huge(&a, max, PAGEARENA_HUGE_ALWAYS);
 	open_huge(&b, max, PAGEARENA_HUGE_NEVER);
 	for (i = 0; i < nr; i++) {
-		at = pa_alloc(&a, a.page, CHUNK, 0);
+		at = pa_alloc(&a, live, CHUNK, 0);
 		CHECK_EQ(at, i * CHUNK);
-		pa_fill(a.base + at, a.page, i);
+		pa_fill(a.base + at, live, i);
 	}
 	st = pa_stats(a.fd);
 	if (st.huge_bytes != nr * CHUNK)
@@ -1700,7 +1821,7 @@ static void test_sparse_later(void)
 	       (unsigned long long)nr);
 	CHECK_OP(st.huge_bytes, <, nr * CHUNK);
 	for (i = 0; i < nr; i++)
-		CHECK(pa_filled(a.base + i * CHUNK, a.page, i));
+		CHECK(pa_filled(a.base + i * CHUNK, live, i));
 	no_kill(&cg);
 	pa_scavenging(&a, 0, 0, 0);
 	pa_settled(&a);
@@ -1739,7 +1860,10 @@ static const struct pa_test tests[] = {
 	{ "poll tells of a page that was not to be had", test_fail_told },
 	{ "poll tells a cgroup's pressure", test_poll },
 	{ "poll tells those with nothing free", test_poll_nothing_free },
-	{ "what must be copied goes later", test_sparse_later },
+	{ "scattered over huge chunks", test_scattered },
+	{ "scattered, failing pages", test_fail_scattered },
+	{ "scattered, pinned", test_scattered_pinned },
+	{ "what costs more copying goes later", test_sparse_later },
 };
 
 int main(int argc, char **argv)
