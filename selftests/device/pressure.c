@@ -1393,7 +1393,7 @@ static void faults_off(void)
 	unsigned int tries = 0;
 
 	/* The write itself may be hit. */
-	while (pwrite(faults_fd, "0", 1, 0) != 1)
+	while (write(faults_fd, "0", 1) != 1)
 		CHECK_OP(++tries, <, 10000);
 	close(faults_fd);
 }
