@@ -20,9 +20,12 @@ union arg {
 	struct pagearena_spans spans;
 	struct pagearena_query query;
 	struct pagearena_policy policy;
+	struct pagearena_resize resize;
+	struct pagearena_batch batch;
 };
 
 static struct pagearena_span span_room[4];
+static struct pagearena_op op_room[1];
 
 /* Every call, with arguments that are good in the arena of fixture(). */
 static struct {
@@ -36,6 +39,8 @@ static struct {
 	  { .setup = { .arena_bytes = 64 << 20 } } },
 	{ "ALLOC", PAGEARENA_IOC_ALLOC, sizeof(struct pagearena_alloc),
 	  { .alloc = { .length = 8192 } } },
+	{ "RESIZE", PAGEARENA_IOC_RESIZE, sizeof(struct pagearena_resize),
+	  { .resize = { .length = 3 * 8192 } } },
 	{ "FREE", PAGEARENA_IOC_FREE, sizeof(struct pagearena_free), {} },
 	{ "SCAVENGE", PAGEARENA_IOC_SCAVENGE, sizeof(struct pagearena_scavenge),
 	  { .scavenge = { .bytes = 1 } } },
@@ -46,9 +51,10 @@ static struct {
 	  { .spans = { .count = 4 } } },
 	{ "QUERY", PAGEARENA_IOC_QUERY, sizeof(struct pagearena_query), {} },
 	{ "POLICY", PAGEARENA_IOC_POLICY, sizeof(struct pagearena_policy), {} },
+	{ "BATCH", PAGEARENA_IOC_BATCH, sizeof(struct pagearena_batch), { .batch = { .count = 1 } } },
 };
 
-enum { INFO, SETUP, ALLOC, FREE, SCAVENGE, PROMOTE, STATS, SPANS, QUERY, POLICY };
+enum { INFO, SETUP, ALLOC, RESIZE, FREE, SCAVENGE, PROMOTE, STATS, SPANS, QUERY, POLICY, BATCH };
 
 /* The size that was published first. */
 static __u32 first_size(unsigned int nr)
@@ -90,6 +96,7 @@ static void fixture(struct fixture *f)
 	CHECK_EQ(f->first, 0);
 	CHECK_EQ(f->last, 5 * a->page);
 	calls[SPANS].good.spans.spans = (uintptr_t)span_room;
+	calls[BATCH].good.batch.ops = (uintptr_t)op_room;
 	calls[FREE].good.free.offset = f->first;
 	pa_check(a);
 }
@@ -229,7 +236,7 @@ static void test_unknown(void)
 	for (nr = 0; nr < 256; nr++) {
 		union arg arg = { .size = 8 };
 
-		if (nr >= 0x80 && nr <= 0x89)
+		if (nr >= 0x80 && nr <= 0x8b)
 			continue;
 		CHECK_ERR(ioctl(f.arena.fd, _IO(PAGEARENA_IOC_TYPE, nr), &arg), ENOTTY);
 	}
@@ -321,7 +328,7 @@ static void test_errors(void)
 		{ SETUP, EEXIST, "twice", calls[SETUP].good },
 		{ SETUP, EINVAL, "unknown flag", { .setup.flags = 1U << 31 } },
 
-		{ ALLOC, EINVAL, "unknown flag", { .alloc = { .flags = 4, .length = page } } },
+		{ ALLOC, EINVAL, "unknown flag", { .alloc = { .flags = 8, .length = page } } },
 		{ ALLOC, EINVAL, "flag 31", { .alloc = { .flags = 1U << 31, .length = page } } },
 		{ ALLOC, EINVAL, "offset not 0", { .alloc = { .length = page, .offset = page } } },
 		{ ALLOC, EINVAL, "out_flags not 0",
@@ -345,6 +352,64 @@ static void test_errors(void)
 		  { .alloc = { .length = page, .align = 1ULL << 63 } } },
 		{ ALLOC, ENOMEM, "align as the arena",
 		  { .alloc = { .length = page, .align = FIXTURE_BYTES } } },
+
+		{ ALLOC, EEXIST, "at an allocated span",
+		  { .alloc = { .flags = PAGEARENA_ALLOC_FIXED, .length = page } } },
+		{ ALLOC, EEXIST, "at a free span, but longer",
+		  { .alloc = { .flags = PAGEARENA_ALLOC_FIXED, .length = 3 * page,
+			       .offset = f.hole } } },
+		{ ALLOC, EEXIST, "at a place inside a span",
+		  { .alloc = { .flags = PAGEARENA_ALLOC_FIXED, .length = page,
+			       .offset = f.first + page } } },
+		{ ALLOC, EINVAL, "at a misaligned place",
+		  { .alloc = { .flags = PAGEARENA_ALLOC_FIXED, .length = page,
+			       .offset = f.hole + 1 } } },
+		{ ALLOC, EINVAL, "at a place that is not aligned as asked for",
+		  { .alloc = { .flags = PAGEARENA_ALLOC_FIXED, .length = page,
+			       .offset = 5 * page, .align = 2 * page } } },
+		{ ALLOC, ENOMEM, "at the arena's end",
+		  { .alloc = { .flags = PAGEARENA_ALLOC_FIXED, .length = page,
+			       .offset = FIXTURE_BYTES } } },
+		{ ALLOC, ENOMEM, "across the arena's end",
+		  { .alloc = { .flags = PAGEARENA_ALLOC_FIXED, .length = 2 * page,
+			       .offset = FIXTURE_BYTES - page } } },
+		{ ALLOC, EOVERFLOW, "at a place that wraps",
+		  { .alloc = { .flags = PAGEARENA_ALLOC_FIXED, .length = 2 * page,
+			       .offset = top } } },
+
+		{ RESIZE, EINVAL, "unknown flag",
+		  { .resize = { .flags = PAGEARENA_ALLOC_FIXED, .length = page } } },
+		{ RESIZE, EINVAL, "out_flags not 0",
+		  { .resize = { .length = page, .out_flags = 1 } } },
+		{ RESIZE, EINVAL, "padding", { .resize = { .length = page, .__pad = 1 } } },
+		{ RESIZE, EINVAL, "length 0", { .resize = { .old_length = 3 * page } } },
+		{ RESIZE, EINVAL, "misaligned", { .resize = { .offset = 1, .length = page } } },
+		{ RESIZE, EINVAL, "another length",
+		  { .resize = { .length = page, .old_length = 2 * page } } },
+		{ RESIZE, EOVERFLOW, "length ~0", { .resize = { .length = ALL } } },
+		{ RESIZE, EOVERFLOW, "old length ~0",
+		  { .resize = { .length = page, .old_length = ALL } } },
+		{ RESIZE, EOVERFLOW, "wraps",
+		  { .resize = { .offset = f.last, .length = top } } },
+		{ RESIZE, ENOENT, "inside a span",
+		  { .resize = { .offset = f.first + page, .length = page } } },
+		{ RESIZE, ENOENT, "a free span",
+		  { .resize = { .offset = f.hole, .length = page } } },
+		{ RESIZE, ENOENT, "not grown",
+		  { .resize = { .offset = FIXTURE_GROWN, .length = page } } },
+		{ RESIZE, EEXIST, "no room behind it",
+		  { .resize = { .offset = f.first, .length = 6 * page } } },
+		{ RESIZE, ENOMEM, "beyond the arena",
+		  { .resize = { .offset = f.last, .length = FIXTURE_BYTES } } },
+
+		{ BATCH, EINVAL, "unknown flag", { .batch = { .flags = 2, .count = 1 } } },
+		{ BATCH, EINVAL, "no operations", {} },
+		{ BATCH, EINVAL, "too many",
+		  { .batch = { .count = PAGEARENA_BATCH_MAX + 1 } } },
+		{ BATCH, EINVAL, "done not 0", { .batch = { .count = 1, .done = 1 } } },
+		{ BATCH, EINVAL, "failed not 0", { .batch = { .count = 1, .failed = 1 } } },
+		{ BATCH, EINVAL, "padding", { .batch = { .count = 1, .__pad = 1 } } },
+		{ BATCH, EFAULT, "no list", { .batch = { .count = 1, .ops = 8 } } },
 
 		{ FREE, EINVAL, "unknown flag", { .free = { .flags = 1, .offset = f.first } } },
 		{ FREE, EINVAL, "misaligned by 1", { .free.offset = f.first + 1 } },
@@ -543,6 +608,7 @@ static void test_before_setup(void)
 	unsigned int i;
 
 	calls[SPANS].good.spans.spans = (uintptr_t)span_room;
+	calls[BATCH].good.batch.ops = (uintptr_t)op_room;
 	for (i = ALLOC; i < ARRAY_SIZE(calls); i++) {
 		union arg arg = calls[i].good;
 
@@ -861,6 +927,9 @@ static void test_compat(void)
 		arg->size = calls[i].size;
 		if (i == SPANS)
 			arg->spans.spans = (uintptr_t)room;
+		/* Zero is an operation that does nothing. */
+		if (i == BATCH)
+			arg->batch.ops = (uintptr_t)room + 1024;
 		if (pa_guarded(compat_call, r) || r[0] == -ENOSYS)
 			SKIP("this kernel runs no 32-bit programs");
 		pa_expect(!r[0], "%s: %ld", calls[i].name, r[0]);

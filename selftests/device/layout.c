@@ -93,6 +93,33 @@ AT(policy, scavenge_age_ns, 24);
 AT(policy, limit, 32);
 AT(policy, limit_soft, 40);
 
+SIZE(resize, 40);
+AT(resize, size, 0);
+AT(resize, flags, 4);
+AT(resize, offset, 8);
+AT(resize, length, 16);
+AT(resize, old_length, 24);
+AT(resize, out_flags, 32);
+AT(resize, __pad, 36);
+
+SIZE(op, 40);
+AT(op, op, 0);
+AT(op, flags, 4);
+AT(op, result, 8);
+AT(op, out_flags, 12);
+AT(op, offset, 16);
+AT(op, length, 24);
+AT(op, align, 32);
+
+SIZE(batch, 32);
+AT(batch, size, 0);
+AT(batch, flags, 4);
+AT(batch, ops, 8);
+AT(batch, count, 16);
+AT(batch, done, 20);
+AT(batch, failed, 24);
+AT(batch, __pad, 28);
+
 SIZE(stats, 488);
 AT(stats, size, 0);
 AT(stats, flags, 4);
@@ -175,3 +202,5 @@ _Static_assert(PAGEARENA_IOC_STATS == 0xf586, "STATS");
 _Static_assert(PAGEARENA_IOC_SPANS == 0xf587, "SPANS");
 _Static_assert(PAGEARENA_IOC_QUERY == 0xf588, "QUERY");
 _Static_assert(PAGEARENA_IOC_POLICY == 0xf589, "POLICY");
+_Static_assert(PAGEARENA_IOC_RESIZE == 0xf58a, "RESIZE");
+_Static_assert(PAGEARENA_IOC_BATCH == 0xf58b, "BATCH");

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * BATCH: many operations in one call.
+ */
+#include <pthread.h>
+
+#include "pa_test.h"
+
+#define NR	200
+
+static struct pagearena_batch batch(struct arena *a, struct pagearena_op *ops, __u32 count,
+				    __u32 flags)
+{
+	struct pagearena_batch req = {
+		.size = sizeof(req),
+		.flags = flags,
+		.ops = (uintptr_t)ops,
+		.count = count,
+	};
+
+	CHECK(!ioctl(a->fd, PAGEARENA_IOC_BATCH, &req));
+	CHECK_OP(req.done, <=, count);
+	CHECK_OP(req.failed, <=, req.done);
+	return req;
+}
+
+static void open_arena(struct arena *a, __u64 bytes, __u32 huge)
+{
+	pa_open(a, (struct pagearena_setup){ .arena_bytes = bytes, .huge = huge });
+}
+
+/* Garbage where nothing is looked at. */
+static struct pagearena_op op(__u32 what, __u64 offset, __u64 length)
+{
+	return (struct pagearena_op){ .op = what, .result = 12345, .out_flags = ~0U,
+				      .offset = offset, .length = length };
+}
+
+static void test_many(void)
+{
+	struct pagearena_op ops[NR];
+	struct pagearena_batch req;
+	struct arena a;
+	__u64 at[NR];
+	__u32 i;
+
+	open_arena(&a, 256 * MiB, PAGEARENA_HUGE_NEVER);
+	for (i = 0; i < NR; i++)
+		ops[i] = op(PAGEARENA_OP_ALLOC, 0x123456789, i * 1000 + 1);
+	req = batch(&a, ops, NR, 0);
+	CHECK_EQ(req.done, NR);
+	CHECK_EQ(req.failed, 0);
+	for (i = 0; i < NR; i++) {
+		CHECK_EQ(ops[i].result, 0);
+		CHECK_EQ(ops[i].length, ALIGN_UP(i * 1000 + 1, a.page));
+		CHECK_EQ(ops[i].out_flags, PAGEARENA_ALLOCED_ZERO);
+		CHECK_EQ(pa_query(&a, ops[i].offset).length, ops[i].length);
+		at[i] = ops[i].offset;
+		pa_fill(a.base + at[i], ops[i].length, i);
+	}
+	pa_check(&a);
+	/* Free one, allocate one of its size: it comes back, warm. */
+	for (i = 0; i < NR; i += 2) {
+		ops[i] = op(PAGEARENA_OP_FREE, at[i], i * 1000 + 1);
+		ops[i + 1] = op(PAGEARENA_OP_ALLOC, 0, i * 1000 + 1);
+	}
+	req = batch(&a, ops, NR, 0);
+	CHECK_EQ(req.failed, 0);
+	for (i = 0; i < NR; i += 2) {
+		CHECK_EQ(ops[i].out_flags, 0);
+		CHECK_EQ(ops[i + 1].offset, at[i]);
+		CHECK_EQ(ops[i + 1].out_flags, PAGEARENA_ALLOCED_BACKED);
+	}
+	pa_check(&a);
+	for (i = 0; i < NR; i++)
+		CHECK(pa_filled(a.base + at[i], ALIGN_UP(i * 1000 + 1, a.page), i));
+	for (i = 0; i < NR; i++)
+		ops[i] = op(PAGEARENA_OP_FREE, at[i], 0);
+	req = batch(&a, ops, NR, 0);
+	CHECK_EQ(req.failed, 0);
+	CHECK_EQ(pa_stats(a.fd).heap_inuse, 0);
+	CHECK_EQ(pa_stats(a.fd).nr_free, NR + NR / 2);
+	pa_check(&a);
+	pa_close(&a);
+}
+
+/* Each operation has its own result, and those that fail change nothing. */
+static void test_errors(void)
+{
+	struct arena a;
+	__u64 first, second, i;
+
+	open_arena(&a, 64 * MiB, PAGEARENA_HUGE_NEVER);
+	first = pa_alloc(&a, 4 * a.page, 0, 0);
+	second = pa_alloc(&a, 4 * a.page, 0, 0);
+
+	struct {
+		struct pagearena_op op;
+		int err;
+	} table[] = {
+		{ op(PAGEARENA_OP_NOP, 0, 0), 0 },
+		{ op(PAGEARENA_OP_NOP, 1, 0), EINVAL },
+		{ op(PAGEARENA_OP_NR, 0, 0), EINVAL },
+		{ op(~0U, 0, 0), EINVAL },
+		{ op(PAGEARENA_OP_ALLOC, 0, 0), EINVAL },
+		{ op(PAGEARENA_OP_ALLOC, 0, ALL), EOVERFLOW },
+		{ op(PAGEARENA_OP_ALLOC, 0, TiB), ENOMEM },
+		{ { .op = PAGEARENA_OP_ALLOC, .flags = 8, .length = a.page }, EINVAL },
+		{ { .op = PAGEARENA_OP_ALLOC, .length = a.page, .align = 3 }, EINVAL },
+		{ { .op = PAGEARENA_OP_ALLOC, .flags = PAGEARENA_ALLOC_FIXED, .length = a.page,
+		    .offset = first }, EEXIST },
+		{ op(PAGEARENA_OP_FREE, first + 1, 0), EINVAL },
+		{ op(PAGEARENA_OP_FREE, first + a.page, 0), ENOENT },
+		{ op(PAGEARENA_OP_FREE, first, a.page), EINVAL },
+		{ op(PAGEARENA_OP_FREE, first, ALL), EOVERFLOW },
+		{ op(PAGEARENA_OP_FREE, 32 * MiB, 0), ENOENT },
+		{ op(PAGEARENA_OP_FREE, TiB, 0), ENOENT },
+		{ { .op = PAGEARENA_OP_FREE, .flags = 1, .offset = first }, EINVAL },
+		{ { .op = PAGEARENA_OP_FREE, .align = 1, .offset = first }, EINVAL },
+		{ op(PAGEARENA_OP_RESIZE, first, 0), EINVAL },
+		{ op(PAGEARENA_OP_RESIZE, first, 5 * a.page), EEXIST },
+		{ op(PAGEARENA_OP_RESIZE, first + a.page, a.page), ENOENT },
+		{ { .op = PAGEARENA_OP_RESIZE, .align = 1, .offset = first, .length = a.page },
+		  EINVAL },
+		{ { .op = PAGEARENA_OP_RESIZE, .flags = PAGEARENA_ALLOC_FIXED, .offset = first,
+		    .length = a.page }, EINVAL },
+		{ op(PAGEARENA_OP_SCAVENGE, 0, 0), EINVAL },
+		{ op(PAGEARENA_OP_SCAVENGE, 1, a.page), EINVAL },
+		{ op(PAGEARENA_OP_SCAVENGE, 0, a.page + 1), EINVAL },
+		{ op(PAGEARENA_OP_SCAVENGE, 0 - a.page, 2 * a.page), EOVERFLOW },
+		{ op(PAGEARENA_OP_SCAVENGE, 64 * MiB, a.page), EINVAL },
+		{ { .op = PAGEARENA_OP_SCAVENGE, .flags = PAGEARENA_SCAVENGE_FORCE,
+		    .length = a.page }, EINVAL },
+		{ op(PAGEARENA_OP_PROMOTE, 0, a.page), EINVAL },
+		{ op(PAGEARENA_OP_PROMOTE, a.page, 2 * MiB), EINVAL },
+		{ op(PAGEARENA_OP_PROMOTE, 64 * MiB, 2 * MiB), EINVAL },
+		{ { .op = PAGEARENA_OP_PROMOTE, .length = 2 * MiB, .align = 101 }, EINVAL },
+		{ { .op = PAGEARENA_OP_PROMOTE, .flags = 2, .length = 2 * MiB }, EINVAL },
+	};
+	struct snapshot snap = pa_snapshot(a.fd);
+	struct pagearena_op ops[ARRAY_SIZE(table)];
+	struct pagearena_batch req;
+	__u32 failed = 0;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		ops[i] = table[i].op;
+		failed += table[i].err != 0;
+	}
+	req = batch(&a, ops, ARRAY_SIZE(table), 0);
+	CHECK_EQ(req.done, ARRAY_SIZE(table));
+	CHECK_EQ(req.failed, failed);
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		pa_expect(ops[i].result == -table[i].err && !ops[i].out_flags,
+			  "operation %llu: %d, not %d", (unsigned long long)i, ops[i].result,
+			  -table[i].err);
+	CHECK(pa_unchanged(a.fd, &snap));
+
+	/* With STOP the first that fails is the last. */
+	ops[0] = op(PAGEARENA_OP_FREE, first, 0);
+	ops[1] = op(PAGEARENA_OP_FREE, first, 0);
+	ops[2] = op(PAGEARENA_OP_FREE, second, 0);
+	req = batch(&a, ops, 3, PAGEARENA_BATCH_STOP);
+	CHECK_EQ(req.done, 2);
+	CHECK_EQ(req.failed, 1);
+	CHECK_EQ(ops[1].result, -ENOENT);
+	CHECK_EQ(ops[2].result, 12345);
+	CHECK_EQ(pa_stats(a.fd).spans_inuse, 1);
+	ops[0] = op(PAGEARENA_OP_NOP, 0, 1);
+	req = batch(&a, ops, 3, PAGEARENA_BATCH_STOP);
+	CHECK_EQ(req.done, 1);
+	pa_check(&a);
+	pa_close(&a);
+}
+
+/* Everything that there is, in turn. */
+static void test_mixed(void)
+{
+	struct pagearena_batch req;
+	struct pagearena_op ops[12];
+	struct pagearena_stats st;
+	struct arena a;
+
+	open_arena(&a, 64 * MiB, PAGEARENA_HUGE_NEVER);
+	ops[0] = op(PAGEARENA_OP_ALLOC, 0, 2 * MiB);
+	ops[0].align = 2 * MiB;
+	ops[0].flags = PAGEARENA_ALLOC_POPULATE;
+	ops[1] = op(PAGEARENA_OP_PROMOTE, 0, 2 * MiB);
+	ops[2] = op(PAGEARENA_OP_ALLOC, 4 * MiB, 64 * KiB);
+	ops[2].flags = PAGEARENA_ALLOC_FIXED | PAGEARENA_ALLOC_POPULATE;
+	ops[3] = op(PAGEARENA_OP_RESIZE, 4 * MiB, 128 * KiB);
+	ops[3].flags = PAGEARENA_ALLOC_POPULATE;
+	ops[4] = op(PAGEARENA_OP_RESIZE, 4 * MiB, 32 * KiB);
+	ops[5] = op(PAGEARENA_OP_SCAVENGE, 4 * MiB, 2 * MiB);
+	ops[6] = op(PAGEARENA_OP_NOP, 0, 0);
+	ops[7] = op(PAGEARENA_OP_FREE, 4 * MiB, 32 * KiB);
+	ops[8] = op(PAGEARENA_OP_FREE, 0, 0);
+	ops[9] = op(PAGEARENA_OP_SCAVENGE, 0, 2 * MiB);
+	ops[10] = op(PAGEARENA_OP_SCAVENGE, 2 * MiB, 4 * MiB);
+	ops[11] = op(PAGEARENA_OP_NOP, 0, 0);
+	req = batch(&a, ops, ARRAY_SIZE(ops), 0);
+	CHECK_EQ(req.done, ARRAY_SIZE(ops));
+	CHECK_EQ(req.failed, 0);
+	CHECK_EQ(ops[0].out_flags, PAGEARENA_ALLOCED_ZERO | PAGEARENA_ALLOCED_BACKED);
+	CHECK_OP(ops[1].result, <=, 1);
+	CHECK_EQ(ops[4].length, 32 * KiB);
+	CHECK_EQ(ops[5].length, 96 * KiB);
+	/* Two that follow each other are one, and the first tells of both. */
+	CHECK_EQ(ops[9].length, 2 * MiB + 32 * KiB);
+	CHECK_EQ(ops[10].length, 0);
+	st = pa_stats(a.fd);
+	CHECK_EQ(st.backed, 0);
+	CHECK_EQ(st.heap_inuse, 0);
+	CHECK_EQ(st.heap_released, st.heap_idle);
+	pa_check(&a);
+	pa_close(&a);
+}
+
+/* One zap for a run of free memory, in however many ranges it is released. */
+static void test_ranges(void)
+{
+	struct pagearena_op ops[64];
+	struct pagearena_stats st;
+	struct arena a;
+	__u64 at, i, zaps;
+
+	open_arena(&a, 64 * MiB, PAGEARENA_HUGE_NEVER);
+	at = pa_alloc(&a, 4 * MiB, 2 * MiB, 0);
+	pa_fill(a.base + at, 4 * MiB, 1);
+	pa_free(&a, at);
+	zaps = pa_stats(a.fd).nr_zap;
+	for (i = 0; i < 32; i++)
+		ops[i] = op(PAGEARENA_OP_SCAVENGE, at + i * 64 * KiB, 64 * KiB);
+	CHECK_EQ(batch(&a, ops, 32, 0).failed, 0);
+	st = pa_stats(a.fd);
+	CHECK_EQ(st.nr_zap, zaps + 1);
+	CHECK_EQ(st.backed, 2 * MiB);
+	CHECK_EQ(ops[0].length, 2 * MiB);
+	pa_check(&a);
+	/* With gaps they are many. */
+	for (i = 0; i < 16; i++)
+		ops[i] = op(PAGEARENA_OP_SCAVENGE, at + 2 * MiB + i * 128 * KiB, 64 * KiB);
+	CHECK_EQ(batch(&a, ops, 16, 0).failed, 0);
+	st = pa_stats(a.fd);
+	CHECK_EQ(st.nr_zap, zaps + 17);
+	CHECK_EQ(st.backed, MiB);
+	for (i = 0; i < 16; i++)
+		CHECK_EQ(ops[i].length, 64 * KiB);
+	pa_check(&a);
+	pa_close(&a);
+}
+
+/* A range of a huge chunk goes if it may be broken. */
+static void test_huge_ranges(void)
+{
+	struct pagearena_op ops[2];
+	struct arena a;
+	__u64 at, i;
+
+	open_arena(&a, 64 * MiB, PAGEARENA_HUGE_ALWAYS);
+	at = pa_alloc(&a, 256 * KiB, 2 * MiB, 0);
+	pa_fill(a.base + at, 256 * KiB, 1);
+	if (pa_stats(a.fd).huge_bytes != 2 * MiB)
+		SKIP("no huge folio to be had");
+	ops[0] = op(PAGEARENA_OP_SCAVENGE, at, 2 * MiB);
+	CHECK_EQ(batch(&a, ops, 1, 0).failed, 0);
+	CHECK_EQ(ops[0].length, 0);
+	CHECK_EQ(pa_stats(a.fd).huge_bytes, 2 * MiB);
+	ops[0] = op(PAGEARENA_OP_SCAVENGE, at, 2 * MiB);
+	ops[0].flags = PAGEARENA_SCAVENGE_BREAK;
+	CHECK_EQ(batch(&a, ops, 1, 0).failed, 0);
+	CHECK_EQ(ops[0].length, 2 * MiB - 256 * KiB);
+	CHECK_EQ(pa_stats(a.fd).huge_bytes, 0);
+	CHECK(pa_filled(a.base + at, 256 * KiB, 1));
+	ops[0] = op(PAGEARENA_OP_PROMOTE, at, 4 * MiB);
+	CHECK_EQ(batch(&a, ops, 1, 0).failed, 0);
+	CHECK_OP(ops[0].result, <=, 1);
+	for (i = 0; i < 2; i++)
+		ops[i] = op(PAGEARENA_OP_PROMOTE, at + i * 2 * MiB, 2 * MiB);
+	CHECK_EQ(batch(&a, ops, 2, 0).failed, 0);
+	CHECK_EQ(ops[1].result, 0);
+	CHECK(pa_filled(a.base + at, 256 * KiB, 1));
+	pa_check(&a);
+	pa_close(&a);
+}
+
+/* What cannot be read is not done, and what cannot be told of is undone. */
+static void test_fault(void)
+{
+	__u64 page = (__u64)getpagesize();
+	struct pagearena_batch req;
+	struct pagearena_op *ops;
+	struct snapshot snap;
+	struct arena a;
+	__u32 i, nr;
+	char *map;
+
+	open_arena(&a, 64 * MiB, PAGEARENA_HUGE_NEVER);
+	map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(map != MAP_FAILED);
+	nr = page / sizeof(*ops);
+	ops = (struct pagearena_op *)(map + page) - nr;
+	for (i = 0; i < nr; i++)
+		ops[i] = op(PAGEARENA_OP_ALLOC, 0, a.page);
+	CHECK(!munmap(map + page, page));
+	req = (struct pagearena_batch){ .size = sizeof(req), .ops = (uintptr_t)ops,
+					.count = nr + 100 };
+	CHECK_ERR(ioctl(a.fd, PAGEARENA_IOC_BATCH, &req), EFAULT);
+	/* All that was told of is there. */
+	CHECK_OP(req.done, <=, nr);
+	CHECK_EQ(pa_stats(a.fd).spans_inuse, req.done);
+	for (i = 0; i < req.done; i++)
+		pa_free(&a, ops[i].offset);
+	pa_check(&a);
+
+	for (i = 0; i < nr; i++)
+		ops[i] = op(PAGEARENA_OP_ALLOC, 0, a.page);
+	/* Its own ALLOCs that were freed again are not freed twice. */
+	ops[1] = op(PAGEARENA_OP_FREE, 0, 0);
+	CHECK(!mprotect(map, page, PROT_READ));
+	snap = pa_snapshot(a.fd);
+	req = (struct pagearena_batch){ .size = sizeof(req), .ops = (uintptr_t)ops, .count = nr };
+	CHECK_ERR(ioctl(a.fd, PAGEARENA_IOC_BATCH, &req), EFAULT);
+	CHECK_EQ(req.done, 0);
+	CHECK_EQ(pa_stats(a.fd).spans_inuse, 0);
+	CHECK_EQ(pa_stats(a.fd).heap_inuse, snap.stats.heap_inuse);
+	pa_check(&a);
+	pa_close(&a);
+}
+
+static struct arena shared;
+
+static void *thread(void *arg)
+{
+	__u64 seed = (uintptr_t)arg, at[32], len[32], i, round;
+	struct pagearena_op ops[64];
+
+	for (i = 0; i < 32; i++) {
+		len[i] = (1 + pa_random(&seed) % 8) * shared.page;
+		ops[i] = op(PAGEARENA_OP_ALLOC, 0, len[i]);
+	}
+	CHECK_EQ(batch(&shared, ops, 32, 0).failed, 0);
+	for (i = 0; i < 32; i++) {
+		at[i] = ops[i].offset;
+		pa_fill(shared.base + at[i], len[i], (uintptr_t)arg * 100 + i);
+	}
+	for (round = 0; round < pa_ops(200); round++) {
+		for (i = 0; i < 32; i++) {
+			if (!pa_filled(shared.base + at[i], len[i], (uintptr_t)arg * 100 + i))
+				return (void *)1;
+			ops[2 * i] = op(PAGEARENA_OP_FREE, at[i], len[i]);
+			len[i] = (1 + pa_random(&seed) % 8) * shared.page;
+			ops[2 * i + 1] = op(PAGEARENA_OP_ALLOC, 0, len[i]);
+		}
+		CHECK_EQ(batch(&shared, ops, 64, 0).failed, 0);
+		for (i = 0; i < 32; i++) {
+			at[i] = ops[2 * i + 1].offset;
+			pa_fill(shared.base + at[i], len[i], (uintptr_t)arg * 100 + i);
+		}
+	}
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	pthread_t threads[4];
+	uintptr_t i;
+	void *bad;
+
+	open_arena(&shared, 256 * MiB, PAGEARENA_HUGE_AUTO);
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		CHECK(!pthread_create(&threads[i], NULL, thread, (void *)(i + 1)));
+	for (i = 0; i < ARRAY_SIZE(threads); i++) {
+		CHECK(!pthread_join(threads[i], &bad));
+		CHECK(!bad);
+	}
+	CHECK_EQ(pa_stats(shared.fd).spans_inuse, ARRAY_SIZE(threads) * 32);
+	pa_check(&shared);
+	pa_close(&shared);
+}
+
+/* As many as there may be, in a hard limit: those beyond it fail. */
+static void test_most(void)
+{
+	struct pagearena_op *ops = calloc(PAGEARENA_BATCH_MAX, sizeof(*ops));
+	struct pagearena_batch req;
+	struct arena a;
+	__u32 i;
+
+	CHECK(ops);
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = GiB, .limit = 32 * MiB });
+	for (i = 0; i < PAGEARENA_BATCH_MAX; i++)
+		ops[i] = op(PAGEARENA_OP_ALLOC, 0, a.page);
+	req = batch(&a, ops, PAGEARENA_BATCH_MAX, 0);
+	CHECK_EQ(req.done, PAGEARENA_BATCH_MAX);
+	CHECK_EQ(req.failed, PAGEARENA_BATCH_MAX - 32 * MiB / a.page);
+	CHECK_EQ(ops[req.done - 1].result, -ENOMEM);
+	CHECK_EQ(pa_stats(a.fd).heap_inuse, 32 * MiB);
+	pa_check(&a);
+	pa_close(&a);
+	free(ops);
+}
+
+static const struct pa_test tests[] = {
+	{ "many at once", test_many },
+	{ "each has its own result", test_errors },
+	{ "everything, in turn", test_mixed },
+	{ "ranges: one zap for a run", test_ranges },
+	{ "ranges of huge chunks", test_huge_ranges },
+	{ "EFAULT", test_fault },
+	{ "from many threads", test_threads },
+	{ "as many as there may be", test_most },
+};
+
+PA_MAIN(tests)
