@@ -40,7 +40,7 @@ static __u64 warm_bytes(__u64 max)
 
 static __u64 live_bytes(__u64 max)
 {
-	return max / 16;
+	return ALIGN_UP(max / 16, CHUNK);
 }
 
 static void open_huge(struct arena *a, __u64 bytes, __u32 huge)
@@ -977,11 +977,16 @@ static void test_count_scan(void)
 	pa_cgroup_quit();
 }
 
-/* Whole huge chunks go; of those beside live memory nothing is counted or taken at once. */
-static void test_scan_huge(void)
+/*
+ * Whole huge chunks go first, then those of which little is live; of one of which more than a
+ * quarter is live nothing is counted or taken.
+ */
+static void scan_huge(__u64 live)
 {
 	enum { NODES = 16 };
 	__u64 by_node[NODES], ino, whole, part, keep, i;
+	bool sparse = live <= CHUNK / 4;
+	__u64 goes = sparse ? 5 * CHUNK - live : 4 * CHUNK;
 	struct pagearena_stats st;
 	struct cgroup cg;
 	struct arena a;
@@ -993,31 +998,44 @@ static void test_scan_huge(void)
 	pa_cgroup_join(&cg);
 	open_huge(&a, 64 * MiB, PAGEARENA_HUGE_ALWAYS);
 	whole = pa_alloc(&a, 4 * CHUNK, CHUNK, 0);
-	keep = pa_alloc(&a, 64 * KiB, CHUNK, 0);
-	part = pa_alloc(&a, CHUNK - 64 * KiB, 0, 0);
-	CHECK_EQ(part, keep + 64 * KiB);
+	keep = pa_alloc(&a, live, CHUNK, 0);
+	part = pa_alloc(&a, CHUNK - live, 0, 0);
+	CHECK_EQ(part, keep + live);
 	pa_fill(a.base + whole, 4 * CHUNK, 1);
 	pa_fill(a.base + keep, CHUNK, 2);
 	if (pa_stats(a.fd).huge_bytes != 5 * CHUNK)
 		SKIP("no huge folios to be had");
 	pa_free(&a, whole);
 	pa_free(&a, part);
-	CHECK_EQ(pa_stats(a.fd).backed_free, 5 * CHUNK - 64 * KiB);
-	CHECK_EQ(pa_stats(a.fd).reclaimable, 4 * CHUNK);
-	CHECK_EQ(shrinker_count(ino, by_node, NODES) * PAGE, 4 * CHUNK);
-	for (i = 0; i < 40 && pa_stats(a.fd).reclaimable; i++)
+	CHECK_EQ(pa_stats(a.fd).backed_free, 5 * CHUNK - live);
+	CHECK_EQ(pa_stats(a.fd).reclaimable, goes);
+	CHECK_EQ(shrinker_count(ino, by_node, NODES) * PAGE, goes);
+	for (i = 0; i < 40 && pa_stats(a.fd).reclaimable; i++) {
 		for (n = 0; n < NODES; n++)
 			if (by_node[n])
 				shrinker_scan(ino, n, 512);
+		st = pa_stats(a.fd);
+		CHECK(!st.nr_demote || st.bytes_reclaimed == goes);
+	}
 	st = pa_stats(a.fd);
 	CHECK_EQ(st.reclaimable, 0);
-	CHECK_EQ(st.bytes_reclaimed, 4 * CHUNK);
-	CHECK_EQ(st.huge_bytes, CHUNK);
-	CHECK_EQ(st.nr_demote, 0);
-	CHECK(pa_filled(a.base + keep, 64 * KiB, 2));
+	CHECK_EQ(st.bytes_reclaimed, goes);
+	CHECK_EQ(st.huge_bytes, sparse ? 0 : CHUNK);
+	CHECK_EQ(st.nr_demote, sparse);
+	CHECK(pa_filled(a.base + keep, live, 2));
 	pa_check(&a);
 	pa_close(&a);
 	pa_cgroup_quit();
+}
+
+static void test_scan_huge(void)
+{
+	scan_huge(768 * KiB);
+}
+
+static void test_scan_sparse(void)
+{
+	scan_huge(64 * KiB);
 }
 
 static void test_drop(void)
@@ -1847,6 +1865,7 @@ static const struct pa_test tests[] = {
 	{ "MemAvailable is true", test_available },
 	{ "shrinker: count and scan", test_count_scan },
 	{ "shrinker: whole huge chunks", test_scan_huge },
+	{ "shrinker: then the sparse", test_scan_sparse },
 	{ "drop_caches drops it all", test_drop },
 	{ "load and drop_caches", test_load_drop },
 	{ "load and memory.reclaim", test_load_reclaim },
