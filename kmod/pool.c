@@ -62,6 +62,12 @@ MODULE_PARM_DESC(pool_percent,
 #define PA_POOL_IDLE_MIN	NSEC_PER_SEC
 #define PA_POOL_AGE_MAX		(3600 * NSEC_PER_SEC)
 
+/* Folios that it clears before it sleeps; one takes less than a jiffy. */
+#define PA_POOL_BATCH		4
+
+/* How long the thread waits before it looks what was taken. */
+#define PA_POOL_DELAY		2UL
+
 /* For how long it is not filled when memory was short, the first time and at most. */
 #define PA_POOL_HOLD_MIN	HZ
 #define PA_POOL_HOLD_MAX	(60 * HZ)
@@ -166,9 +172,11 @@ static bool pa_pool_demand(struct pa_arena *arena)
 	return true;
 }
 
+/* Not at once: who wanted one folio may want more, and waking is what it would wait for. */
 static void pa_pool_wake(struct pa_arena *arena)
 {
-	kthread_mod_delayed_work(pa_pool_thread, &arena->pool.work, pa_pool_delay(&arena->pool));
+	kthread_mod_delayed_work(pa_pool_thread, &arena->pool.work,
+				 max(pa_pool_delay(&arena->pool), PA_POOL_DELAY));
 }
 
 /* Taking */
@@ -452,13 +460,13 @@ static bool pa_pool_wants(struct pa_arena *arena)
 	       !time_before(jiffies, READ_ONCE(arena->pool.hold_until));
 }
 
-/* Adds one folio to the pool, if it shall have one more. */
-static void pa_pool_fill(struct pa_arena *arena)
+/* Adds one folio to the pool, if it shall have one more.  Returns whether that was not the last. */
+static bool pa_pool_fill(struct pa_arena *arena)
 {
 	struct pa_pool *pool = &arena->pool;
 	struct pa_ready *ready = NULL;
 	u64 start = ktime_get_ns(), spent;
-	bool wants;
+	bool wants, more;
 	int nid;
 
 	spin_lock(&arena->lock);
@@ -467,7 +475,7 @@ static void pa_pool_fill(struct pa_arena *arena)
 	nid = pool->nid;
 	spin_unlock(&arena->lock);
 	if (!wants)
-		return;
+		return false;
 	if (pa_pool_affordable(arena))
 		ready = pa_pool_make(arena, nid);
 	if (!ready)
@@ -490,12 +498,15 @@ static void pa_pool_fill(struct pa_arena *arena)
 		}
 		pool->filling = wants && pa_pool_wants(arena);
 	} else {
+		wants = false;
 		pool->filling = false;
 	}
+	more = pool->filling;
 	spin_unlock(&arena->lock);
 	if (ready)
 		pa_ready_free(ready);
 	trace_pagearena_pool(arena->id, wants ? PA_CHUNK_SIZE : 0, spent);
+	return more;
 }
 
 /* When nobody takes from the pool, it goes back; not if the background shall release nothing. */
@@ -507,8 +518,8 @@ static unsigned long pa_pool_idle(struct pa_arena *arena)
 }
 
 /*
- * Adds one folio, and sleeps so long that the share of one CPU holds; or waits for the time when
- * the pool is not worth to be kept.
+ * Adds some folios, and sleeps so long that the share of one CPU holds; or waits for the time
+ * when the pool is not worth to be kept.
  */
 static void pa_pool_work(struct kthread_work *work)
 {
@@ -517,11 +528,12 @@ static void pa_pool_work(struct kthread_work *work)
 	struct pa_pool *pool = &arena->pool;
 	u64 start = ktime_get_ns(), spent;
 	bool filling, full;
+	unsigned int i;
 	long left;
 
 	pa_thp_refresh(false);
-	if (percent)
-		pa_pool_fill(arena);
+	for (i = 0; percent && i < PA_POOL_BATCH && pa_pool_fill(arena); i++)
+		cond_resched();
 	spent = ktime_get_ns() - start;
 
 	spin_lock(&arena->lock);
@@ -566,7 +578,8 @@ const char *pa_pool_recount(struct pa_arena *arena)
 	}
 	if (nr != pool->nr)
 		return "number of folios in the pool";
-	if (pool->bytes_zeroed != ((pool->nr + pool->nr_hit) << PA_CHUNK_SHIFT) + pool->bytes_unused)
+	nr += pool->nr_hit;
+	if (pool->bytes_zeroed != (nr << PA_CHUNK_SHIFT) + pool->bytes_unused)
 		return "bytes zeroed in advance";
 	return NULL;
 }

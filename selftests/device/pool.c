@@ -483,6 +483,32 @@ static void test_limit(void)
 	pa_close(&a);
 }
 
+/* Promotion may have what the pool has of the limit. */
+static void test_promote(void)
+{
+	const __u64 half = CHUNK / 2;
+	struct arena a;
+	__u64 at, rest;
+
+	open_pool(&a, 64 * MiB, PAGEARENA_HUGE_ALWAYS);
+	at = pa_alloc(&a, half, CHUNK, 0);
+	rest = pa_alloc(&a, half, 0, 0);
+	CHECK_EQ(rest, at + half);
+	pa_fill(a.base + at, half, 1);
+	pa_free(&a, rest);
+	pa_scavenge_flags(&a, ALL, 0, PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE);
+	CHECK_EQ(pa_stats(a.fd).huge_bytes, 0);
+	CHECK_EQ(pa_stats(a.fd).backed, half);
+	limit_set(&a, half + CHUNK, false);
+	pool_wait(&a, CHUNK, CHUNK);
+	CHECK_EQ(pa_promote(&a, at), PAGEARENA_PROMOTE_DONE);
+	CHECK_EQ(pool_check(&a).pool_bytes, 0);
+	CHECK_EQ(pa_stats(a.fd).backed, CHUNK);
+	CHECK(pa_filled(a.base + at, half, 1));
+	pa_check(&a);
+	pa_close(&a);
+}
+
 /* The same where the limit is a goal: before anything is backed beyond it, the pool goes. */
 static void test_soft_limit(void)
 {
@@ -1128,7 +1154,7 @@ static void faulty(const char *dir, const char *percent)
 		pool_fd(a.fd, 4 * CHUNK);
 		usleep(10000);
 	}
-	while (pwrite(fd, "0", 1, 0) != 1)
+	while (write(fd, "0", 1) != 1)
 		CHECK_OP(++tries, <, 10000);
 	close(fd);
 	load_join(l, ARRAY_SIZE(l));
@@ -1162,6 +1188,7 @@ int main(int argc, char **argv)
 		{ "goes back when nobody takes from it", test_idle },
 		{ "counts against a hard limit", test_limit },
 		{ "counts against a soft limit", test_soft_limit },
+		{ "gives way to a promotion", test_promote },
 		{ "charged and counted to the byte", test_exact },
 		{ "goes first under pressure", test_first },
 		{ "does not fill the cgroup", test_cgroup },
