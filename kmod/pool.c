@@ -432,14 +432,15 @@ unsigned long pa_pool_reclaim(int nid, struct mem_cgroup *memcg)
 
 static struct pa_ready *pa_pool_make(struct pa_arena *arena, int nid)
 {
+	const gfp_t gfp = __GFP_ACCOUNT | __GFP_NOWARN | __GFP_NOMEMALLOC;
+	struct pa_ready *ready = NULL;
 	struct pa_charge charge;
-	struct pa_ready *ready;
 	struct folio *folio;
 
 	pa_charge_begin(arena, &charge);
 	folio = __folio_alloc_node(PA_GFP_HUGE | __GFP_ZERO, PA_CHUNK_ORDER, nid);
-	ready = folio ? kmem_cache_alloc_node(pa_ready_cache, GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
-					      __GFP_NORETRY, folio_nid(folio)) : NULL;
+	if (folio)
+		ready = kmem_cache_alloc_node(pa_ready_cache, gfp, folio_nid(folio));
 	pa_charge_end(&charge);
 	if (!ready) {
 		if (folio)

@@ -707,10 +707,13 @@ static void test_first(void)
 	/* The owner was told, as of any pressure. */
 	CHECK(st.pressure_flags & PAGEARENA_PRESSURE_RECLAIM);
 	pa_check(&a);
-	/* All memory there is: likewise. */
+	/* From everywhere, not only from the cgroup; the kernel asks for halves. */
 	pool_full(&a, len);
-	if (pa_write_text(DROP_CACHES, "2") && pa_write_text(DROP_CACHES, "2"))
+	if (!access(DROP_CACHES, W_OK)) {
+		for (i = 0; i < 20 && pa_stats(a.fd).pool_bytes; i++)
+			pa_write_text(DROP_CACHES, "2");
 		CHECK_EQ(pool_check(&a).pool_bytes, 0);
+	}
 	CHECK(pa_filled(a.base + keep, len, 1));
 	pa_close(&a);
 	pa_cgroup_quit();
@@ -761,8 +764,7 @@ static void test_cgroup(void)
 	CHECK_OP(st.pool_bytes, >, 0);
 	CHECK_OP(st.backed + st.pool_bytes, <, max);
 	CHECK_EQ(cgroup_max_events(&cg), 0);
-	/* Small pages, for which only the pool can give way. */
-	pool_set(&a, 256 * MiB);
+	/* More than the cgroup has left: what the pool has is as good as free. */
 	at = huge_span(&a, 40 * MiB);
 	touch(a.base + at, 40 * MiB, 1);
 	CHECK(touched(a.base + at, 40 * MiB, 1));
