@@ -151,7 +151,8 @@ static void pa_ready_free(struct pa_ready *ready)
 /* The next time that the thread may look at the pool, in jiffies from now. */
 static unsigned long pa_pool_delay(struct pa_pool *pool)
 {
-	unsigned long now = jiffies, hold = READ_ONCE(pool->hold_until), until = pool->pace_until;
+	unsigned long now = jiffies, hold = READ_ONCE(pool->hold_until);
+	unsigned long until = READ_ONCE(pool->pace_until);
 
 	if (time_after(hold, until))
 		until = hold;
@@ -269,11 +270,14 @@ void pa_pool_missed(struct pa_arena *arena)
 
 /* Giving back */
 
-/* Takes folios out of the pool until it has no more than @keep. */
+/*
+ * Takes folios out of the pool until it has no more than @keep, for pa_pool_put().  Returns
+ * their number.
+ */
 static u64 pa_pool_cut(struct pa_arena *arena, u64 keep, struct list_head *list)
 {
 	struct pa_ready *ready;
-	u64 bytes = 0;
+	u64 n = 0;
 
 	lockdep_assert_held(&arena->lock);
 	while (arena->pool.nr > keep) {
@@ -282,13 +286,14 @@ static u64 pa_pool_cut(struct pa_arena *arena, u64 keep, struct list_head *list)
 		if (!ready)
 			break;
 		list_add(&ready->list, list);
-		bytes += PA_CHUNK_SIZE;
+		n++;
 	}
-	arena->pool.bytes_unused += bytes;
-	return bytes;
+	arena->pool.bytes_unused += n << PA_CHUNK_SHIFT;
+	return n;
 }
 
-static void pa_pool_put(struct list_head *list)
+/* @rest: the pool has more than it shall have, as the shrinker is about to take that. */
+static void pa_pool_put(struct pa_arena *arena, struct list_head *list, bool rest)
 {
 	struct pa_ready *ready, *next;
 
@@ -296,6 +301,8 @@ static void pa_pool_put(struct list_head *list)
 		pa_ready_free(ready);
 		cond_resched();
 	}
+	if (rest)
+		wait_var_event(&arena->reclaim_pins, !atomic_read(&arena->reclaim_pins));
 }
 
 /**
@@ -311,17 +318,20 @@ static void pa_pool_put(struct list_head *list)
 u64 pa_pool_give(struct pa_arena *arena, u64 bytes)
 {
 	struct pa_pool *pool = &arena->pool;
-	u64 n = (bytes >> PA_CHUNK_SHIFT) + !!(bytes & (PA_CHUNK_SIZE - 1));
+	u64 n = (bytes >> PA_CHUNK_SHIFT) + !!(bytes & (PA_CHUNK_SIZE - 1)), keep;
 	LIST_HEAD(list);
+	bool rest;
 
 	if (likely(!READ_ONCE(pool->nr) && !READ_ONCE(pool->filling)))
 		return 0;
 	spin_lock(&arena->lock);
 	pool->filling = false;
-	bytes = pa_pool_cut(arena, pool->nr - min(pool->nr, n), &list);
+	keep = pool->nr - min(pool->nr, n);
+	n = pa_pool_cut(arena, keep, &list);
+	rest = pool->nr > keep;
 	spin_unlock(&arena->lock);
-	pa_pool_put(&list);
-	return bytes;
+	pa_pool_put(arena, &list, rest);
+	return n << PA_CHUNK_SHIFT;
 }
 
 /**
@@ -334,17 +344,19 @@ u64 pa_pool_give(struct pa_arena *arena, u64 bytes)
 void pa_pool_resize(struct pa_arena *arena, bool fill)
 {
 	struct pa_pool *pool = &arena->pool;
+	u64 keep = pa_pool_goal(arena);
 	LIST_HEAD(list);
-	bool wake;
+	bool wake, rest;
 
 	spin_lock(&arena->lock);
-	pa_pool_cut(arena, pa_pool_goal(arena), &list);
+	pa_pool_cut(arena, keep, &list);
+	rest = pool->nr > keep;
 	if (fill)
 		pa_pool_demand(arena);
 	/* Its age limit may have changed, too. */
 	wake = pool->filling || pool->nr;
 	spin_unlock(&arena->lock);
-	pa_pool_put(&list);
+	pa_pool_put(arena, &list, rest);
 	if (wake)
 		pa_pool_wake(arena);
 }
@@ -541,8 +553,8 @@ static void pa_pool_work(struct kthread_work *work)
 	if (!percent)
 		pool->filling = false;
 	else if (percent < 100)
-		pool->pace_until = jiffies + 1 +
-				   nsecs_to_jiffies(div_u64(spent * (100 - percent), percent));
+		WRITE_ONCE(pool->pace_until, jiffies + 1 +
+			   nsecs_to_jiffies(div_u64(spent * (100 - percent), percent)));
 	filling = pool->filling;
 	full = pool->nr && READ_ONCE(arena->policy.scavenge_percent);
 	left = pool->wanted + pa_pool_idle(arena) - jiffies;
