@@ -152,6 +152,7 @@ struct pa_arena *pa_arena_create(void)
 	xa_init_flags(&arena->torn, XA_FLAGS_ACCOUNT);
 	pa_promote_start(arena);
 	pa_background_start(arena);
+	pa_pool_start(arena);
 
 	err = simple_pin_fs(&pa_fs_type, &pa_mnt, &pa_mnt_count);
 	if (err)
@@ -186,6 +187,7 @@ void pa_arena_destroy(struct pa_arena *arena)
 	pa_debugfs_remove(arena);
 	pa_promote_stop(arena);
 	pa_background_stop(arena);
+	pa_pool_stop(arena);
 	pa_backing_forget(arena);
 	pa_reclaim_stop(arena);
 	pa_backing_destroy(arena);
@@ -290,7 +292,7 @@ out:
 }
 
 /**
- * pa_over_limit() - would what is allocated and what is backed and free pass a hard limit?
+ * pa_over_limit() - would what is allocated, what is free, and the pool pass a hard limit?
  * @arena: an arena that is set up
  *
  * Context: heap lock.
@@ -300,7 +302,8 @@ bool pa_over_limit(struct pa_arena *arena)
 	u64 free = pa_nr_backed(arena) - arena->nr_inuse;
 
 	return arena->limit && !arena->limit_soft &&
-	       arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) > arena->limit;
+	       arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) + pa_pool_bytes(arena) >
+		       arena->limit;
 }
 
 /**
@@ -393,6 +396,12 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->nr_free = heap->nr_free;
 	out->nr_grow = heap->nr_grow;
 	out->nr_scavenge = heap->nr_scavenge;
+	out->pool_bytes = pa_pool_bytes(arena);
+	out->nr_pool_hit = arena->pool.nr_hit;
+	out->nr_pool_miss = arena->pool.nr_miss;
+	out->bytes_pool_zeroed = arena->pool.bytes_zeroed;
+	out->bytes_pool_unused = arena->pool.bytes_unused;
+	out->pool_ns = arena->pool.spent;
 	spin_unlock(&arena->lock);
 	out->nr_fault = atomic64_read(&count->fault);
 	out->nr_fault_huge = atomic64_read(&count->fault_huge);

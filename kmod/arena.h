@@ -9,7 +9,7 @@
  *       pa_chunk.lock         what is behind a chunk; held across allocations
  *         folio lock          a page on its way into a page table
  *           i_mmap_rwsem, page-table locks (unmap_mapping_range())
- *             pa_arena.lock   the heap lock: spans, presence of pages, figures
+ *             pa_arena.lock   the heap lock: spans, presence of pages, the pool, figures
  *               list_lru's locks; pressure_lock
  *
  * The shrinker can be entered from any allocation, so it only tries chunk locks and folio
@@ -35,6 +35,7 @@
 
 #include "background.h"
 #include "compat.h"
+#include "pool.h"
 #include "span_heap.h"
 
 struct dentry;
@@ -185,6 +186,7 @@ struct pa_scavenging {
  * @map_flags: the flags that pa_mmap() gave that mapping
  * @background: the background scavenging
  * @shadows: what the kernel has released by itself not long ago, by chunk number
+ * @pool: huge folios that are zeroed in advance
  * @item: the arena's place in its cgroup's list of arenas
  * @reclaim_pins: shrinkers that are at work on a chunk
  * @pressure_lock: protects the rest of pressure
@@ -233,6 +235,7 @@ struct pa_arena {
 	vm_flags_t map_flags;
 	struct pa_background background;
 	struct xarray shadows;
+	struct pa_pool pool;
 	struct pa_item *item;
 	atomic_t reclaim_pins;
 	spinlock_t pressure_lock; /* pressure events */

@@ -28,6 +28,7 @@
 
 #include "arena.h"
 #include "backing.h"
+#include "pool.h"
 #include "promote.h"
 #include "reclaim.h"
 #include "trace.h"
@@ -532,7 +533,8 @@ static bool pa_limit_room(struct pa_arena *arena, unsigned int pages)
 {
 	lockdep_assert_held(&arena->lock);
 	return !arena->limit || arena->limit_soft ||
-	       (pa_nr_backed(arena) + pages) << PAGE_SHIFT <= arena->limit;
+	       ((pa_nr_backed(arena) + pages) << PAGE_SHIFT) + pa_pool_bytes(arena) <=
+		       arena->limit;
 }
 
 /**
@@ -552,10 +554,10 @@ bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const uns
 	if (!arena->limit)
 		return true;
 	if (arena->limit_soft)
-		return (pa_nr_backed(arena) + PA_CHUNK_PAGES - c->nr_present) << PAGE_SHIFT <=
-		       arena->limit;
-	return arena->heap.stats.heap_inuse + (pa_free_if_huge(arena, c, live) << PAGE_SHIFT) <=
-	       arena->limit;
+		return ((pa_nr_backed(arena) + PA_CHUNK_PAGES - c->nr_present) << PAGE_SHIFT) +
+		       pa_pool_bytes(arena) <= arena->limit;
+	return arena->heap.stats.heap_inuse + (pa_free_if_huge(arena, c, live) << PAGE_SHIFT) +
+	       pa_pool_bytes(arena) <= arena->limit;
 }
 
 /**
@@ -593,6 +595,62 @@ static bool pa_policy_huge(struct pa_arena *arena, struct pa_chunk *c, bool whol
 	return scavenged && free <= bound;
 }
 
+/* An empty chunk gets its huge folio.  Heap lock and chunk lock. */
+static void pa_chunk_set_huge(struct pa_arena *arena, struct pa_chunk *c, struct folio *folio,
+			      const unsigned long *live)
+{
+	c->huge = folio;
+	c->state = PA_CHUNK_HUGE;
+	bitmap_fill(c->present, PA_CHUNK_PAGES);
+	c->nr_present = PA_CHUNK_PAGES;
+	pa_chunk_account(arena, c, live, 1);
+}
+
+/* An empty chunk has got its huge folio.  Chunk lock. */
+static void pa_chunk_set_done(struct pa_arena *arena, struct pa_chunk *c)
+{
+	if (!xa_empty(&arena->torn))
+		xa_set_mark(&arena->torn, c->index, PA_TORN_HUGE);
+	pa_shadow_hit(arena, c, 0, PA_CHUNK_PAGES);
+}
+
+/*
+ * Backs all of an empty chunk by a folio that was zeroed in advance.  What may sleep or fail
+ * comes first, so that the policy is looked at, the folio taken, and the chunk filled under one
+ * hold of the heap lock: what is in the pool is in no limit's way here.
+ */
+static bool pa_chunk_fill_ready(struct pa_arena *arena, struct pa_chunk *c)
+{
+	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+	bool whole, scavenged, ok = false;
+	struct pa_ready *ready;
+
+	lockdep_assert_held(&c->lock);
+	if (likely(!READ_ONCE(arena->pool.nr)) || pa_item_attach(arena, c, numa_node_id()))
+		return false;
+	pa_fill_spares(arena);
+	spin_lock(&arena->lock);
+	ready = pa_pool_take(arena);
+	if (ready) {
+		whole = pa_chunk_live(arena, c->index, live, &scavenged);
+		ok = pa_policy_huge(arena, c, whole, scavenged, live) &&
+		     (whole || pa_chunk_unscavenge(arena, c->index));
+		if (ok) {
+			ready->folio->index = c->index << PA_CHUNK_ORDER;
+			pa_chunk_set_huge(arena, c, ready->folio, live);
+		} else {
+			pa_pool_return(arena, ready);
+		}
+	}
+	spin_unlock(&arena->lock);
+	if (!ok)
+		return false;
+	pa_item_move(arena, c, folio_nid(c->huge));
+	pa_chunk_set_done(arena, c);
+	pa_pool_used(arena, ready);
+	return true;
+}
+
 /*
  * Backs all of an empty chunk by one folio.  The policy is looked at before the folio is
  * allocated, so that none is for nothing, and after it, as the heap lock was dropped.
@@ -606,6 +664,8 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	lockdep_assert_held(&c->lock);
 	if (!pa_huge_enabled(arena))
 		return false;
+	if (pa_chunk_fill_ready(arena, c))
+		return true;
 	spin_lock(&arena->lock);
 	whole = pa_chunk_live(arena, c->index, live, &scavenged);
 	ok = pa_policy_huge(arena, c, whole, scavenged, live);
@@ -613,6 +673,7 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	if (!ok)
 		return false;
 
+	pa_pool_missed(arena);
 	folio = pa_folio_alloc(arena, PA_GFP_HUGE | __GFP_ZERO, PA_CHUNK_ORDER,
 			       c->index << PA_CHUNK_ORDER);
 	if (!folio) {
@@ -634,20 +695,13 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	ok = pa_policy_huge(arena, c, whole, scavenged, live);
 	if (ok && !whole)
 		ok = pa_chunk_unscavenge(arena, c->index);
-	if (ok) {
-		c->huge = folio;
-		c->state = PA_CHUNK_HUGE;
-		bitmap_fill(c->present, PA_CHUNK_PAGES);
-		c->nr_present = PA_CHUNK_PAGES;
-		pa_chunk_account(arena, c, live, 1);
-	}
-	spin_unlock(&arena->lock);
-	if (!ok)
-		folio_put(folio);
-	else if (!xa_empty(&arena->torn))
-		xa_set_mark(&arena->torn, c->index, PA_TORN_HUGE);
 	if (ok)
-		pa_shadow_hit(arena, c, 0, PA_CHUNK_PAGES);
+		pa_chunk_set_huge(arena, c, folio, live);
+	spin_unlock(&arena->lock);
+	if (ok)
+		pa_chunk_set_done(arena, c);
+	else
+		folio_put(folio);
 	return ok;
 }
 

@@ -173,6 +173,13 @@ static inline void pa_shrinker_free(struct pa_shrinker *s)
 #endif
 }
 
+/* 6.14 split making a worker's thread from starting it. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define pa_kthread_run_worker(flags, name)	kthread_create_worker(flags, name)
+#else
+#define pa_kthread_run_worker(flags, name)	kthread_run_worker(flags, name)
+#endif
+
 /* What a shrinker has freed in the reclaim that is under way: renamed in 6.4. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
 #define pa_reclaimed_field	reclaimed_slab

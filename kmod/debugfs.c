@@ -21,6 +21,8 @@ static int recount_show(struct seq_file *m, void *unused)
 	span_heap_recount(&arena->heap, &bad);
 	if (!bad)
 		bad = pa_backing_recount(arena);
+	if (!bad)
+		bad = pa_pool_recount(arena);
 	spin_unlock(&arena->lock);
 	seq_printf(m, "%s\n", bad ? bad : "ok");
 	return 0;

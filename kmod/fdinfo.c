@@ -37,5 +37,6 @@ void pa_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "pagearena-huge:\t%llu\n", stats.huge_bytes);
 	seq_printf(m, "pagearena-huge-inuse:\t%llu\n", stats.huge_inuse);
 	seq_printf(m, "pagearena-small:\t%llu\n", stats.small_bytes);
+	seq_printf(m, "pagearena-pool:\t%llu\n", stats.pool_bytes);
 	seq_printf(m, "pagearena-pressure-seq:\t%llu\n", stats.pressure_seq);
 }

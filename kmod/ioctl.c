@@ -587,7 +587,8 @@ static int pa_ioctl_batch(struct file *file, struct pa_arg *arg)
 
 #define PA_POLICY_ALL	(PAGEARENA_POLICY_PROMOTE_PERCENT | PAGEARENA_POLICY_PROMOTE_DENSITY |	\
 			 PAGEARENA_POLICY_SCAVENGE_PERCENT | PAGEARENA_POLICY_RETAIN_PERCENT |	\
-			 PAGEARENA_POLICY_SCAVENGE_AGE | PAGEARENA_POLICY_LIMIT)
+			 PAGEARENA_POLICY_SCAVENGE_AGE | PAGEARENA_POLICY_LIMIT |		\
+			 PAGEARENA_POLICY_POOL)
 
 /* Is a value that is to be set in its range, and one that is not 0? */
 static bool pa_policy_value(const struct pagearena_policy *req, u32 bit, u64 value, u64 min,
@@ -612,7 +613,8 @@ static int pa_ioctl_policy(struct pa_arena *arena, struct pa_arg *arg)
 	    !pa_policy_value(&req, PAGEARENA_POLICY_SCAVENGE_AGE, req.scavenge_age_ns, 0,
 			     S64_MAX) ||
 	    !pa_policy_value(&req, PAGEARENA_POLICY_LIMIT, req.limit, 0, U64_MAX) ||
-	    !pa_policy_value(&req, PAGEARENA_POLICY_LIMIT, req.limit_soft, 0, 1))
+	    !pa_policy_value(&req, PAGEARENA_POLICY_LIMIT, req.limit_soft, 0, 1) ||
+	    !pa_policy_value(&req, PAGEARENA_POLICY_POOL, req.pool_bytes, 0, U64_MAX))
 		return -EINVAL;
 	err = pa_copy_out(arg, &req, sizeof(req));
 	if (err)
@@ -633,9 +635,13 @@ static int pa_ioctl_policy(struct pa_arena *arena, struct pa_arg *arg)
 		WRITE_ONCE(policy->retain_percent, req.retain_percent);
 	if (req.set & PAGEARENA_POLICY_SCAVENGE_AGE)
 		WRITE_ONCE(policy->scavenge_age_ns, req.scavenge_age_ns);
+	if (req.set & PAGEARENA_POLICY_POOL)
+		WRITE_ONCE(policy->pool_bytes, req.pool_bytes);
 	pa_promote_kick(arena);
-	if (req.set)
+	if (req.set) {
 		pa_background_kick(arena);
+		pa_pool_resize(arena, req.set & PAGEARENA_POLICY_POOL);
+	}
 	req.promote_percent = READ_ONCE(policy->promote_percent);
 	req.promote_density = READ_ONCE(policy->promote_density);
 	req.scavenge_percent = READ_ONCE(policy->scavenge_percent);
@@ -643,6 +649,7 @@ static int pa_ioctl_policy(struct pa_arena *arena, struct pa_arg *arg)
 	req.scavenge_age_ns = READ_ONCE(policy->scavenge_age_ns);
 	req.limit = READ_ONCE(arena->limit);
 	req.limit_soft = READ_ONCE(arena->limit_soft);
+	req.pool_bytes = READ_ONCE(policy->pool_bytes);
 	return pa_copy_out(arg, &req, sizeof(req));
 }
 

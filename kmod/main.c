@@ -10,6 +10,7 @@
 #include "background.h"
 #include "backing.h"
 #include "compat.h"
+#include "pool.h"
 #include "promote.h"
 #include "reclaim.h"
 
@@ -73,9 +74,12 @@ static int __init pa_init(void)
 	err = pa_background_init();
 	if (err)
 		goto exit_promote;
-	err = pa_reclaim_init();
+	err = pa_pool_init();
 	if (err)
 		goto exit_background;
+	err = pa_reclaim_init();
+	if (err)
+		goto exit_pool;
 	pa_debugfs_init();
 	err = misc_register(&pa_device);
 	if (err)
@@ -85,6 +89,8 @@ static int __init pa_init(void)
 exit_debugfs:
 	pa_debugfs_exit();
 	pa_reclaim_exit();
+exit_pool:
+	pa_pool_exit();
 exit_background:
 	pa_background_exit();
 exit_promote:
@@ -101,6 +107,7 @@ static void __exit pa_exit(void)
 	misc_deregister(&pa_device);
 	pa_debugfs_exit();
 	pa_reclaim_exit();
+	pa_pool_exit();
 	pa_background_exit();
 	pa_promote_exit();
 	pa_backing_exit();

@@ -21,6 +21,7 @@
 
 #include "arena.h"
 #include "backing.h"
+#include "pool.h"
 #include "promote.h"
 #include "reclaim.h"
 #include "trace.h"
@@ -151,6 +152,12 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 	spin_lock(&arena->lock);
 	ret = pa_promote_check(arena, c, live, opts->min_pages, &whole);
 	spin_unlock(&arena->lock);
+	/* What is zeroed in advance gives way. */
+	if (ret == PAGEARENA_PROMOTE_LIMIT && pa_pool_give(arena, PA_CHUNK_SIZE)) {
+		spin_lock(&arena->lock);
+		ret = pa_promote_check(arena, c, live, opts->min_pages, &whole);
+		spin_unlock(&arena->lock);
+	}
 	if (ret)
 		return ret;
 	if (opts->deadline && ktime_get_ns() > opts->deadline)

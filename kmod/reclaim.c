@@ -34,6 +34,7 @@
 #include "background.h"
 #include "backing.h"
 #include "compat.h"
+#include "pool.h"
 #include "reclaim.h"
 #include "trace.h"
 
@@ -56,7 +57,7 @@ static struct pa_shrinker pa_shrinker;
 /* Makes the lists of a cgroup and of its ancestors, without which nothing can be listed. */
 static int pa_memcg_prepare(void)
 {
-	struct list_lru *lrus[] = { &pa_chunks_lru, &pa_arenas_lru };
+	struct list_lru *lrus[] = { &pa_chunks_lru, &pa_arenas_lru, &pa_pool_lru };
 	struct pa_item *item;
 	unsigned int i;
 
@@ -429,6 +430,14 @@ static void pa_walk_begin(struct pa_walk *walk, int nid, struct mem_cgroup *memc
 /* Takes one chunk's worth from a list.  False: there was nothing, or nothing to be had. */
 static bool pa_reclaim_one(struct pa_walk *walk)
 {
+	unsigned long pages = pa_pool_reclaim(walk->nid, walk->memcg);
+
+	/* What nobody has used yet goes first. */
+	if (pages) {
+		walk->scanned += pages;
+		walk->freed += pages;
+		return true;
+	}
 	for (;;) {
 		struct pa_isolate arg = { .sparse = walk->sparse };
 		unsigned long one = 1;
@@ -458,6 +467,7 @@ static PA_LRU_WALK(pa_tell)
 
 	pa_pressure(arena, PAGEARENA_PRESSURE_RECLAIM);
 	pa_background_pressure(arena);
+	pa_pool_pressure(arena);
 	return LRU_SKIP;
 }
 
@@ -496,6 +506,7 @@ static unsigned long pa_count_objects(struct shrinker *shrinker, struct shrink_c
 		list_lru_walk_one(&pa_chunks_lru, sc->nid, sc->memcg, pa_sum, &sum, &nr);
 	if (sum.items && total > sum.items)
 		sum.pages = mult_frac(sum.pages, total, sum.items);
+	sum.pages += pa_pool_count(sc->nid, sc->memcg);
 	/* There is nothing to scan, so this is the last that is heard of the pressure. */
 	if (!sum.pages)
 		pa_tell_all(sc->nid, sc->memcg);
@@ -635,11 +646,19 @@ int __init pa_reclaim_init(void)
 	err = list_lru_init_memcg(&pa_arenas_lru, pa_shrinker_of(&pa_shrinker));
 	if (err)
 		goto chunks;
+	err = list_lru_init_memcg(&pa_pool_lru, pa_shrinker_of(&pa_shrinker));
+	if (err)
+		goto arenas;
 	pa_shrinker_register(&pa_shrinker);
 	/* Pairs with pa_count_objects(). */
 	smp_store_release(&pa_shrinker.ready, true);
 	return 0;
 
+arenas:
+	pa_shrinker_free(&pa_shrinker);
+	list_lru_destroy(&pa_arenas_lru);
+	list_lru_destroy(&pa_chunks_lru);
+	goto cache;
 chunks:
 	pa_shrinker_free(&pa_shrinker);
 	list_lru_destroy(&pa_chunks_lru);
@@ -654,6 +673,7 @@ cache:
 void pa_reclaim_exit(void)
 {
 	pa_shrinker_free(&pa_shrinker);
+	list_lru_destroy(&pa_pool_lru);
 	list_lru_destroy(&pa_arenas_lru);
 	list_lru_destroy(&pa_chunks_lru);
 	kmem_cache_destroy(pa_item_cache);

@@ -323,6 +323,9 @@ int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 	struct pa_scavenging sc = { .cause = PA_CAUSE_CALL };
 	u64 age = req->min_age_ns, done;
 
+	/* All that there is: also what is zeroed in advance. */
+	if (req->bytes == U64_MAX && !age)
+		pa_pool_give(arena, U64_MAX);
 	if (mutex_lock_interruptible(&arena->scavenge_lock))
 		return -EINTR;
 	done = pa_scavenge_pass(arena, &sc, PA_PASS_WHOLE, req->bytes, age, age, pa_stop_any);
@@ -402,7 +405,7 @@ static u64 pa_excess(struct pa_arena *arena)
 	spin_lock(&arena->lock);
 	limit = arena->limit_soft ? 0 : arena->limit;
 	used = arena->heap.stats.heap_inuse +
-	       ((pa_nr_backed(arena) - arena->nr_inuse) << PAGE_SHIFT);
+	       ((pa_nr_backed(arena) - arena->nr_inuse) << PAGE_SHIFT) + pa_pool_bytes(arena);
 	spin_unlock(&arena->lock);
 	return limit && used > limit ? used - limit : 0;
 }
@@ -417,9 +420,12 @@ static u64 pa_excess(struct pa_arena *arena)
 int pa_limit_enforce(struct pa_arena *arena)
 {
 	struct pa_scavenging sc = { .cause = PA_CAUSE_LIMIT };
-	u64 excess, released;
+	u64 excess = pa_excess(arena), released;
 	int err = 0;
 
+	/* Nobody has to hear of it if it is no more than what was zeroed in advance. */
+	if (pa_pool_give(arena, excess) >= excess)
+		return 0;
 	pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
 	mutex_lock(&arena->scavenge_lock);
 	while ((excess = pa_excess(arena))) {
@@ -461,6 +467,14 @@ void pa_limit_approach(struct pa_arena *arena)
 		return;
 	spin_lock(&arena->lock);
 	pa_settle(arena);
+	bytes = (pa_nr_backed(arena) + 1) << PAGE_SHIFT;
+	if (bytes + pa_pool_bytes(arena) > limit)
+		excess = bytes + pa_pool_bytes(arena) - limit;
+	spin_unlock(&arena->lock);
+	if (excess && pa_pool_give(arena, excess) >= excess)
+		return;
+	excess = 0;
+	spin_lock(&arena->lock);
 	bytes = (pa_nr_backed(arena) + 1) << PAGE_SHIFT;
 	if (bytes > limit && arena->nr_reclaimable > arena->nr_sparse)
 		excess = bytes - limit;

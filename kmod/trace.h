@@ -138,6 +138,24 @@ TRACE_EVENT(pagearena_fault,
 		  __entry->huge, __entry->err)
 );
 
+/* bytes: that the pool got, or gave back */
+TRACE_EVENT(pagearena_pool,
+	TP_PROTO(u64 arena, s64 bytes, u64 spent),
+	TP_ARGS(arena, bytes, spent),
+	TP_STRUCT__entry(
+		__field(u64, arena)
+		__field(s64, bytes)
+		__field(u64, spent)
+	),
+	TP_fast_assign(
+		__entry->arena = arena;
+		__entry->bytes = bytes;
+		__entry->spent = spent;
+	),
+	TP_printk("arena=%llu bytes=%lld spent=%llu", __entry->arena, __entry->bytes,
+		  __entry->spent)
+);
+
 /* result: PAGEARENA_PROMOTE_* */
 TRACE_EVENT(pagearena_promote,
 	TP_PROTO(u64 arena, u64 chunk, unsigned int copied, int result, bool background),

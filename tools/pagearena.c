@@ -91,6 +91,12 @@ static const struct field stats_fields[] = {
 	FIELD(pagearena_stats, nr_background, UNIT_COUNT),
 	FIELD(pagearena_stats, background_slow, UNIT_COUNT),
 	FIELD(pagearena_stats, background_hold_max, UNIT_COUNT),
+	FIELD(pagearena_stats, pool_bytes, UNIT_BYTES),
+	FIELD(pagearena_stats, nr_pool_hit, UNIT_COUNT),
+	FIELD(pagearena_stats, nr_pool_miss, UNIT_COUNT),
+	FIELD(pagearena_stats, bytes_pool_zeroed, UNIT_BYTES),
+	FIELD(pagearena_stats, bytes_pool_unused, UNIT_BYTES),
+	FIELD(pagearena_stats, pool_ns, UNIT_COUNT),
 	FIELD(pagearena_stats, pressure_seq, UNIT_COUNT),
 	FIELD(pagearena_stats, pressure_flags, UNIT_HEX),
 };

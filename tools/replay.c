@@ -81,6 +81,11 @@ struct result {
 	uint64_t background_ns;
 	uint64_t refault;
 	uint64_t zeroed;
+	uint64_t pool_hits;
+	uint64_t pool_misses;
+	uint64_t pool_zeroed;
+	uint64_t pool_unused;
+	uint64_t pool_ns;
 	uint64_t rss_start;
 	uint64_t rss_peak;
 	uint64_t rss_most;
@@ -438,6 +443,11 @@ static bool arena_end(struct run *run)
 	res->background_ns = st.background_ns;
 	res->refault = st.bytes_refault;
 	res->zeroed = st.bytes_zeroed;
+	res->pool_hits = st.nr_pool_hit;
+	res->pool_misses = st.nr_pool_miss;
+	res->pool_zeroed = st.bytes_pool_zeroed;
+	res->pool_unused = st.bytes_pool_unused;
+	res->pool_ns = st.pool_ns;
 	if (st.nr_alloc != res->allocs || st.nr_free != res->frees ||
 	    st.spans_inuse != res->allocs - res->frees)
 		return broken(run, "the module counts %llu allocations, %llu frees, %llu spans",
@@ -1059,6 +1069,11 @@ static const struct row rows[] = {
 	ROW("  from a huge folio", huge_faults, COUNT, ARENA),
 	ROW("zaps", zaps, COUNT, ARENA),
 	ROW("bytes zeroed", zeroed, BYTES, ARENA),
+	ROW("zeroed in advance", pool_zeroed, BYTES, ARENA),
+	ROW("  of it not used", pool_unused, BYTES, ARENA),
+	ROW("  time that took", pool_ns, SECONDS, ARENA),
+	ROW("  touches that found some", pool_hits, COUNT, ARENA),
+	ROW("  touches that did not", pool_misses, COUNT, ARENA),
 	ROW("chunks promoted", promotions, COUNT, ARENA),
 	ROW("  in the background", background_promotions, COUNT, ARENA),
 	ROW("chunks demoted", demotions, COUNT, ARENA),
@@ -1126,6 +1141,10 @@ static void print_table(const struct options *o, const struct result *res)
 		if (rows[i].offset == offsetof(struct result, purges) && !res[0].purges)
 			continue;
 		if (rows[i].offset == offsetof(struct result, late_ns) && o->pace <= 0)
+			continue;
+		if (rows[i].offset >= offsetof(struct result, pool_hits) &&
+		    rows[i].offset <= offsetof(struct result, pool_ns) &&
+		    !(res[0].pool_hits + res[0].pool_misses))
 			continue;
 		printf("%-26s", rows[i].label);
 		cell(&rows[i], &res[0], ARENA);

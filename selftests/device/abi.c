@@ -466,8 +466,9 @@ static void test_errors(void)
 
 		{ STATS, EINVAL, "unknown flag", { .stats.flags = 2 } },
 
-		{ POLICY, EINVAL, "unknown field", { .policy.set = 64 } },
+		{ POLICY, EINVAL, "unknown field", { .policy.set = 128 } },
 		{ POLICY, EINVAL, "padding", { .policy.__pad = 1 } },
+		{ POLICY, EINVAL, "pool not 0", { .policy.pool_bytes = 1 } },
 		{ POLICY, EINVAL, "percent not 0", { .policy.promote_percent = 1 } },
 		{ POLICY, EINVAL, "density not 0", { .policy.promote_density = 1 } },
 		{ POLICY, EINVAL, "101 %", { .policy = { .set = 1, .promote_percent = 101 } } },

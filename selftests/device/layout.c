@@ -82,7 +82,7 @@ AT(promote, min_density, 36);
 AT(promote, deadline_ns, 40);
 AT(promote, counts, 48);
 
-SIZE(policy, 48);
+SIZE(policy, 56);
 AT(policy, size, 0);
 AT(policy, set, 4);
 AT(policy, promote_percent, 8);
@@ -92,6 +92,8 @@ AT(policy, retain_percent, 20);
 AT(policy, scavenge_age_ns, 24);
 AT(policy, limit, 32);
 AT(policy, limit_soft, 40);
+AT(policy, __pad, 44);
+AT(policy, pool_bytes, 48);
 
 SIZE(resize, 40);
 AT(resize, size, 0);
@@ -120,7 +122,7 @@ AT(batch, done, 20);
 AT(batch, failed, 24);
 AT(batch, __pad, 28);
 
-SIZE(stats, 488);
+SIZE(stats, 536);
 AT(stats, size, 0);
 AT(stats, flags, 4);
 AT(stats, heap_sys, 8);
@@ -168,6 +170,12 @@ AT(stats, background_ns, 456);
 AT(stats, nr_background, 464);
 AT(stats, background_slow, 472);
 AT(stats, background_hold_max, 480);
+AT(stats, pool_bytes, 488);
+AT(stats, nr_pool_hit, 496);
+AT(stats, nr_pool_miss, 504);
+AT(stats, bytes_pool_zeroed, 512);
+AT(stats, bytes_pool_unused, 520);
+AT(stats, pool_ns, 528);
 
 SIZE(span, 48);
 AT(span, offset, 0);

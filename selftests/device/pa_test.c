@@ -966,6 +966,7 @@ void pa_fdinfo_check(int fd)
 		{ "huge", st.huge_bytes },
 		{ "huge-inuse", st.huge_inuse },
 		{ "small", st.small_bytes },
+		{ "pool", st.pool_bytes },
 		{ "pressure-seq", st.pressure_seq },
 	};
 	unsigned int i;

@@ -79,7 +79,8 @@ static bool same_policy(const struct pagearena_policy *a, const struct pagearena
 	       a->scavenge_percent == b->scavenge_percent &&
 	       a->retain_percent == b->retain_percent &&
 	       a->scavenge_age_ns == b->scavenge_age_ns && a->limit == b->limit &&
-	       a->limit_soft == b->limit_soft && a->__pad == b->__pad;
+	       a->limit_soft == b->limit_soft && a->__pad == b->__pad &&
+	       a->pool_bytes == b->pool_bytes;
 }
 
 static int open_raw(struct pagearena_setup setup)
@@ -106,11 +107,13 @@ static void test_defaults(void)
 	CHECK_EQ(p.scavenge_age_ns, pa_read_u64(PARAMETERS "scavenge_age_ms") * MS);
 	CHECK_EQ(p.limit, 0);
 	CHECK_EQ(p.limit_soft, 0);
+	CHECK_EQ(p.pool_bytes, pa_read_u64(PARAMETERS "pool_kib") * KiB);
 
 	/* Parameters are for arenas to come. */
 	pa_set(PARAMETERS "scavenge_percent", "7");
 	pa_set(PARAMETERS "retain_percent", "33");
 	pa_set(PARAMETERS "scavenge_age_ms", "4321");
+	pa_set(PARAMETERS "pool_kib", "8192");
 	setup.limit = 12345678;
 	setup.flags = PAGEARENA_SETUP_SOFT_LIMIT;
 	other = open_raw(setup);
@@ -120,6 +123,7 @@ static void test_defaults(void)
 	CHECK_EQ(q.scavenge_age_ns, 4321 * MS);
 	CHECK_EQ(q.limit, pa_info(other).limit);
 	CHECK_EQ(q.limit_soft, 1);
+	CHECK_EQ(q.pool_bytes, 8 * MiB);
 	q = pa_policy(fd);
 	CHECK(same_policy(&p, &q));
 	close(fd);
@@ -132,7 +136,8 @@ static void test_built_in(void)
 	if (pa_read_u64(PARAMETERS "scavenge_percent") != 1 ||
 	    pa_read_u64(PARAMETERS "retain_percent") != 10 ||
 	    pa_read_u64(PARAMETERS "scavenge_age_ms") != 1000 ||
-	    pa_read_u64(PARAMETERS "user_bytes_max"))
+	    pa_read_u64(PARAMETERS "user_bytes_max") || pa_read_u64(PARAMETERS "pool_kib") ||
+	    pa_read_u64(PARAMETERS "pool_percent") != 10)
 		pa_fail("the module was loaded with other parameters than its defaults");
 }
 
@@ -140,7 +145,7 @@ static void test_bad(void)
 {
 	/* clang-format off */
 	static const struct pagearena_policy bad[] = {
-		{ .set = 1U << 6 },
+		{ .set = 1U << 7 },
 		{ .set = 1U << 31 },
 		{ .set = ~0U },
 		{ .set = PAGEARENA_POLICY_SCAVENGE_PERCENT, .scavenge_percent = 101 },
@@ -155,6 +160,7 @@ static void test_bad(void)
 		{ .limit = 32 << 20 },
 		{ .limit_soft = 1 },
 		{ .__pad = 1 },
+		{ .pool_bytes = 1 },
 		/* One good and one bad. */
 		{ .set = PAGEARENA_POLICY_SCAVENGE_PERCENT, .scavenge_percent = 9,
 		  .retain_percent = 1 },

@@ -411,6 +411,7 @@ struct pagearena_promote {
 #define PAGEARENA_POLICY_RETAIN_PERCENT		(1U << 3)
 #define PAGEARENA_POLICY_SCAVENGE_AGE		(1U << 4)
 #define PAGEARENA_POLICY_LIMIT			(1U << 5) /* limit and limit_soft */
+#define PAGEARENA_POLICY_POOL			(1U << 6)
 
 /**
  * struct pagearena_policy - PAGEARENA_IOC_POLICY: what an arena does by itself
@@ -429,10 +430,17 @@ struct pagearena_promote {
  * @limit: most bytes that may be backed at a time; 0: no limit
  * @limit_soft: 1 if the limit is soft, else 0
  * @__pad: must be 0
+ * @pool_bytes: so many bytes of huge folios are kept ready, zeroed in advance, as whole huge
+ *	folios fit into it; 0: none
  *
  * Background scavenging releases the oldest free memory first, and no more once either
  * what is left is young, or within what is to be retained.  It breaks no huge folios.  When
  * what it released is wanted back soon it slows down.
+ *
+ * A first touch that is to be backed by a huge folio takes one that is ready, if there is one,
+ * and need not clear it.  They are made in the background, when POLICY sets @pool_bytes and
+ * after huge folios were wanted, from memory that lies ready, and go back before anything else
+ * when memory is short.  They count against @limit, and give way to all else that does.
  *
  * out: all fields as they are in force.  The defaults are parameters of the module, but for
  * the limit, which SETUP sets.
@@ -451,6 +459,7 @@ struct pagearena_policy {
 	__aligned_u64 limit;
 	__u32 limit_soft;
 	__u32 __pad;
+	__aligned_u64 pool_bytes;
 };
 
 /**
@@ -523,6 +532,15 @@ struct pagearena_policy {
  * @nr_background: times that it began
  * @background_slow: it takes 1 / 2^n of its share of the CPU, because of refaults
  * @background_hold_max: the most spans that it passed under one hold of the heap lock
+ * @pool_bytes: bytes of huge folios that are zeroed in advance and ready.  No part of @backed:
+ *	the arena holds @backed + @pool_bytes
+ * @nr_pool_hit: huge folios that a first touch took from there
+ * @nr_pool_miss: huge folios that a first touch wanted while none was ready, though
+ *	&struct pagearena_policy.pool_bytes is not 0
+ * @bytes_pool_zeroed: bytes cleared in advance, which @bytes_zeroed does not count
+ * @bytes_pool_unused: of these, bytes that went back without having been used:
+ *	@bytes_pool_zeroed = @pool_bytes + @bytes_pool_unused + @nr_pool_hit * huge size
+ * @pool_ns: time that this took
  *
  * All the others are output.  The heap and backing figures are one consistent picture.
  *
@@ -576,6 +594,12 @@ struct pagearena_stats {
 	__aligned_u64 nr_background;
 	__aligned_u64 background_slow;
 	__aligned_u64 background_hold_max;
+	__aligned_u64 pool_bytes;
+	__aligned_u64 nr_pool_hit;
+	__aligned_u64 nr_pool_miss;
+	__aligned_u64 bytes_pool_zeroed;
+	__aligned_u64 bytes_pool_unused;
+	__aligned_u64 pool_ns;
 };
 
 /* &struct pagearena_span.state */
