@@ -51,7 +51,8 @@ static struct {
 	  { .spans = { .count = 4 } } },
 	{ "QUERY", PAGEARENA_IOC_QUERY, sizeof(struct pagearena_query), {} },
 	{ "POLICY", PAGEARENA_IOC_POLICY, sizeof(struct pagearena_policy), {} },
-	{ "BATCH", PAGEARENA_IOC_BATCH, sizeof(struct pagearena_batch), { .batch = { .count = 1 } } },
+	{ "BATCH", PAGEARENA_IOC_BATCH, sizeof(struct pagearena_batch),
+	  { .batch = { .count = 1 } } },
 };
 
 enum { INFO, SETUP, ALLOC, RESIZE, FREE, SCAVENGE, PROMOTE, STATS, SPANS, QUERY, POLICY, BATCH };
