@@ -138,7 +138,14 @@ struct pagearena_info {
 #define PAGEARENA_FIT_DEFAULT	0 /* the kernel's choice: PAGEARENA_FIT_PLACED */
 #define PAGEARENA_FIT_BEST	1 /* the smallest; of these the lowest offset */
 #define PAGEARENA_FIT_FIRST	2 /* the lowest offset */
-#define PAGEARENA_FIT_PLACED	3 /* the smallest; of these one in a chunk that is in use anyway */
+#define PAGEARENA_FIT_PLACED	3 /* the smallest; of these the last freed, see below */
+
+/*
+ * PLACED: if a span of just the size that is asked for was freed a moment ago, and could not
+ * coalesce with another, it is taken: it is warm.  Else, of the smallest that are large enough,
+ * one in a chunk that is huge and in use anyway.  Requests of a chunk or more begin at a chunk
+ * where there is room for that.
+ */
 
 /* When chunks are backed by huge folios: &struct pagearena_setup.huge */
 #define PAGEARENA_HUGE_AUTO	0 /* as long as little is backed that is not asked for, see below */
@@ -519,8 +526,9 @@ struct pagearena_policy {
  *	such a folio in one fault, arenas with a granule of 64 KiB or more)
  * @nr_refused: chunks that were not promoted, by PAGEARENA_PROMOTE_* value
  * @reclaimable: bytes behind free spans that the kernel can take back at once: all of
- *	@backed_free but what shares a huge folio with live memory.  With a granule above the
- *	MMU page no more than that: pieces of granules count until the kernel has tried
+ *	@backed_free but what shares a huge folio with live memory of more than a quarter of it.
+ *	With a granule above the MMU page no more than that: pieces of granules count until the
+ *	kernel has tried
  * @pressure_seq: grows by one with each pressure event, see "Pressure"
  * @pressure_flags: PAGEARENA_PRESSURE_*: what happened and has not been seen
  * @bytes_background: bytes released by background scavenging
