@@ -1286,6 +1286,7 @@ static const char replay_help[] =
 	"xz command), or - for standard input.  Sizes may end in K, M, G or T.\n"
 	"\n"
 	"  --arena SIZE         address space of the arena (default: 64G)\n"
+	"  --cache              let the library keep freed spans in the thread's cache\n"
 	"  --span-page SIZE     span page (default: the page of the trace)\n"
 	"  --granule SIZE       release granule (default: the MMU page)\n"
 	"  --growth SIZE        unit of growth (default: 64M)\n"
@@ -1370,6 +1371,7 @@ int cmd_replay(int argc, char **argv)
 	enum {
 		OPT_ARENA = 1000,
 		OPT_SPAN_PAGE,
+		OPT_CACHE,
 		OPT_GRANULE,
 		OPT_GROWTH,
 		OPT_LIMIT,
@@ -1394,6 +1396,7 @@ int cmd_replay(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "arena", required_argument, NULL, OPT_ARENA },
 		{ "span-page", required_argument, NULL, OPT_SPAN_PAGE },
+		{ "cache", no_argument, NULL, OPT_CACHE },
 		{ "granule", required_argument, NULL, OPT_GRANULE },
 		{ "growth", required_argument, NULL, OPT_GROWTH },
 		{ "limit", required_argument, NULL, OPT_LIMIT },
@@ -1417,7 +1420,7 @@ int cmd_replay(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options o = {
-		.arena = { .size = sizeof(o.arena) },
+		.arena = { .size = sizeof(o.arena), .cache_bytes = PAGEARENA_NO_CACHE },
 		.ops = UINT64_MAX,
 		.keep_percent = 10,
 		.touch = TOUCH_SAMPLE,
@@ -1436,6 +1439,9 @@ int cmd_replay(int argc, char **argv)
 			break;
 		case OPT_SPAN_PAGE:
 			valid = parse_size(optarg, &o.arena.span_page);
+			break;
+		case OPT_CACHE:
+			o.arena.cache_bytes = 0;
 			break;
 		case OPT_GRANULE:
 			valid = parse_size(optarg, &o.arena.granule);

@@ -4,12 +4,10 @@
  *
  * An arena is a descriptor and one mapping of all of it, so a pointer is the mapping's
  * base plus the offset that the kernel deals in.  A handle never changes after it was
- * made (but in pagearena_remap()), which is why nothing here takes a lock.
+ * made (but in pagearena_remap()), which is why nothing here takes a lock.  cache.c does.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,29 +15,13 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "pagearena.h"
+#include "internal.h"
 
 /* Address space of an arena unless the options say otherwise. */
 #define DEFAULT_ARENA_BYTES (sizeof(void *) > 4 ? 64ULL << 30 : 1ULL << 30)
 
 /* The first published size of the options: what every caller has at least. */
 #define OPTIONS_SIZE_VER0 (offsetof(struct pagearena_options, device) + sizeof(char *))
-
-/**
- * struct pagearena - an arena
- * @fd: descriptor
- * @pid: process that holds the mapping; a forked child does not
- * @base: the mapping
- * @bytes: its length
- * @huge_size: bytes of a chunk
- */
-struct pagearena {
-	int fd;
-	pid_t pid;
-	char *base;
-	uint64_t bytes;
-	uint64_t huge_size;
-};
 
 static bool is_power_of_2(uint64_t n)
 {
@@ -51,14 +33,8 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static int fail(int err)
-{
-	errno = err;
-	return -1;
-}
-
 /* A call of which a signal undoes all: it is just made again. */
-static int call(int fd, unsigned long nr, void *arg)
+int pa_call(int fd, unsigned long nr, void *arg)
 {
 	int ret;
 
@@ -97,7 +73,7 @@ static int get_info(int fd, struct pagearena_info *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
-	if (call(fd, PAGEARENA_IOC_INFO, info))
+	if (pa_call(fd, PAGEARENA_IOC_INFO, info))
 		return -1;
 	/* Minor versions only add; another major version is another language. */
 	if (info->abi_version >> 16 != PAGEARENA_ABI_VERSION >> 16)
@@ -200,6 +176,14 @@ static struct pagearena *adopt(int fd, const struct pagearena_options *opts)
 		errno = err;
 		return NULL;
 	}
+	if (pa_cache_open(a, info.span_page, info.setup_flags & PAGEARENA_SETUP_DEBUG ?
+						     PAGEARENA_NO_CACHE : opts->cache_bytes)) {
+		err = errno;
+		munmap(a->base, (size_t)a->bytes);
+		free(a);
+		errno = err;
+		return NULL;
+	}
 	return a;
 }
 
@@ -231,7 +215,7 @@ static int setup(int fd, const struct pagearena_options *opts)
 	if (is_power_of_2(unit) &&
 	    __builtin_add_overflow(s.arena_bytes, -s.arena_bytes & (unit - 1), &s.arena_bytes))
 		return fail(EOVERFLOW);
-	return call(fd, PAGEARENA_IOC_SETUP, &s);
+	return pa_call(fd, PAGEARENA_IOC_SETUP, &s);
 }
 
 struct pagearena *pagearena_open(const struct pagearena_options *opts)
@@ -280,6 +264,7 @@ void pagearena_close(struct pagearena *a)
 {
 	if (!a)
 		return;
+	pa_cache_close(a);
 	/* In a forked child, other things may be mapped where the parent has the arena. */
 	if (a->pid == getpid())
 		munmap(a->base, (size_t)a->bytes);
@@ -319,6 +304,16 @@ uint64_t pagearena_offset(const struct pagearena *a, const void *ptr)
 	return offset < a->bytes ? offset : PAGEARENA_NO_OFFSET;
 }
 
+/* A call for which there may only be no room because of what is in caches. */
+static int call_for_room(struct pagearena *a, unsigned long nr, void *arg)
+{
+	int ret = pa_call(a->fd, nr, arg);
+
+	if (likely(!ret) || (errno != ENOMEM && errno != EEXIST) || !pa_cache_flush(a))
+		return ret;
+	return pa_call(a->fd, nr, arg);
+}
+
 int pagearena_alloc_ex(struct pagearena *a, size_t align, size_t length, uint32_t flags,
 		       struct pagearena_block *block)
 {
@@ -332,8 +327,9 @@ int pagearena_alloc_ex(struct pagearena *a, size_t align, size_t length, uint32_
 	/* An aligned offset is an aligned pointer only as far as the base is aligned. */
 	if (is_power_of_2(align) && (uintptr_t)a->base & (align - 1))
 		return fail(EINVAL);
-	if (call(a->fd, PAGEARENA_IOC_ALLOC, &s))
+	if (call_for_room(a, PAGEARENA_IOC_ALLOC, &s))
 		return -1;
+	pa_cache_forget(a, s.offset);
 	block->ptr = a->base + s.offset;
 	block->length = s.length;
 	block->flags = s.out_flags;
@@ -353,16 +349,97 @@ void *pagearena_aligned_alloc(struct pagearena *a, size_t align, size_t length, 
 	return block.ptr;
 }
 
-void *pagearena_alloc(struct pagearena *a, size_t length, uint32_t flags)
+int pagearena_alloc_at(struct pagearena *a, void *ptr, size_t length, uint32_t flags)
 {
-	struct pagearena_block block;
+	struct pagearena_alloc s;
 
-	if (pagearena_alloc_ex(a, 0, length, flags, &block))
-		return NULL;
-	return block.ptr;
+	memset(&s, 0, sizeof(s));
+	s.size = sizeof(s);
+	s.flags = flags | PAGEARENA_ALLOC_FIXED;
+	s.length = length;
+	s.offset = pagearena_offset(a, ptr);
+	if (s.offset == PAGEARENA_NO_OFFSET)
+		return fail(EINVAL);
+	if (call_for_room(a, PAGEARENA_IOC_ALLOC, &s))
+		return -1;
+	pa_cache_forget(a, s.offset);
+	return 0;
 }
 
-static int free_span(struct pagearena *a, const void *ptr, uint64_t length)
+int pagearena_resize(struct pagearena *a, void *ptr, size_t length, uint32_t flags)
+{
+	struct pagearena_resize s;
+	int err;
+
+	memset(&s, 0, sizeof(s));
+	s.size = sizeof(s);
+	s.flags = flags;
+	s.offset = pagearena_offset(a, ptr);
+	s.length = length;
+	if (s.offset == PAGEARENA_NO_OFFSET)
+		return fail(EINVAL);
+	err = pa_cache_owns(a, s.offset);
+	if (err)
+		return fail(err);
+	if (call_for_room(a, PAGEARENA_IOC_RESIZE, &s))
+		return -1;
+	pa_cache_forget(a, s.offset);
+	return 0;
+}
+
+int64_t pagearena_batch(struct pagearena *a, uint32_t flags, struct pagearena_op *ops,
+			uint32_t count, uint32_t *failed)
+{
+	uint32_t done = 0, bad = 0, i;
+	struct pagearena_batch s;
+	int ret = 0;
+
+	while (!ret && done < count && !(flags & PAGEARENA_BATCH_STOP && bad)) {
+		memset(&s, 0, sizeof(s));
+		s.size = sizeof(s);
+		s.flags = flags;
+		s.ops = (uintptr_t)(ops + done);
+		s.count = count - done < PAGEARENA_BATCH_MAX ? count - done : PAGEARENA_BATCH_MAX;
+		/* What is in a cache is no longer the caller's. */
+		for (i = 0; i < s.count; i++)
+			if ((ops[done + i].op == PAGEARENA_OP_FREE ||
+			     ops[done + i].op == PAGEARENA_OP_RESIZE) &&
+			    pa_cache_owns(a, ops[done + i].offset))
+				break;
+		if (i < s.count && !i) {
+			ops[done++].result = -ENOENT;
+			bad++;
+			continue;
+		}
+		s.count = i;
+		ret = ioctl(a->fd, PAGEARENA_IOC_BATCH, &s);
+		if (ret && errno == EINTR)
+			ret = 0;
+		for (i = 0; i < s.done; i++)
+			if (ops[done + i].result >= 0 && ops[done + i].op >= PAGEARENA_OP_ALLOC &&
+			    ops[done + i].op <= PAGEARENA_OP_RESIZE)
+				pa_cache_forget(a, ops[done + i].offset);
+		done += s.done;
+		bad += s.failed;
+	}
+	if (failed)
+		*failed = bad;
+	return ret ? -1 : (int64_t)done;
+}
+
+void pagearena_cache_flush(struct pagearena *a)
+{
+	pa_cache_flush(a);
+}
+
+void pagearena_cache_stats(struct pagearena *a, struct pagearena_cache_stats *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	pa_cache_sum(a, stats);
+}
+
+/* A span that no cache knows.  @length 0: not checked. */
+int pa_kernel_free(struct pagearena *a, const void *ptr, uint64_t length)
 {
 	struct pagearena_free s;
 
@@ -372,20 +449,7 @@ static int free_span(struct pagearena *a, const void *ptr, uint64_t length)
 	s.length = length;
 	if (s.offset == PAGEARENA_NO_OFFSET)
 		return fail(EINVAL);
-	return call(a->fd, PAGEARENA_IOC_FREE, &s);
-}
-
-int pagearena_free(struct pagearena *a, void *ptr)
-{
-	return ptr ? free_span(a, ptr, 0) : 0;
-}
-
-int pagearena_free_sized(struct pagearena *a, void *ptr, size_t length)
-{
-	if (!ptr)
-		return 0;
-	/* To the kernel 0 means unchecked, which is not what the caller asked for. */
-	return length ? free_span(a, ptr, length) : fail(EINVAL);
+	return pa_call(a->fd, PAGEARENA_IOC_FREE, &s);
 }
 
 int pagearena_scavenge_ex(struct pagearena *a, uint32_t flags, uint64_t bytes,
@@ -395,6 +459,7 @@ int pagearena_scavenge_ex(struct pagearena *a, uint32_t flags, uint64_t bytes,
 	struct pagearena_scavenge s;
 	int ret;
 
+	pa_cache_flush(a);
 	/* Cut short by a signal, a call tells how far it came, and the rest is asked for. */
 	do {
 		memset(&s, 0, sizeof(s));
@@ -482,19 +547,31 @@ int pagearena_promote(struct pagearena *a, const void *ptr, size_t length, uint3
 
 int pagearena_policy(struct pagearena *a, struct pagearena_policy *policy)
 {
-	return call(a->fd, PAGEARENA_IOC_POLICY, policy);
+	return pa_call(a->fd, PAGEARENA_IOC_POLICY, policy);
 }
 
 int pagearena_info(struct pagearena *a, struct pagearena_info *info)
 {
 	info->flags = 0;
-	return call(a->fd, PAGEARENA_IOC_INFO, info);
+	return pa_call(a->fd, PAGEARENA_IOC_INFO, info);
 }
 
 int pagearena_stats(struct pagearena *a, struct pagearena_stats *stats)
 {
+	struct pagearena_cache_stats sum = { 0 };
+
 	stats->flags = 0;
-	return call(a->fd, PAGEARENA_IOC_STATS, stats);
+	pa_cache_sum(a, &sum);
+	if (pa_call(a->fd, PAGEARENA_IOC_STATS, stats))
+		return -1;
+	/* Both change while one looks, so the sum may be of another moment. */
+	if (sum.bytes <= stats->heap_inuse && sum.spans <= stats->spans_inuse) {
+		stats->heap_inuse -= sum.bytes;
+		stats->heap_idle += sum.bytes;
+		stats->spans_inuse -= sum.spans;
+		stats->spans_free += sum.spans;
+	}
+	return 0;
 }
 
 int pagearena_spans(struct pagearena *a, uint64_t *cursor, struct pagearena_span *spans,
@@ -531,7 +608,7 @@ int pagearena_query(struct pagearena *a, const void *ptr, struct pagearena_span 
 	s.offset = pagearena_offset(a, ptr);
 	if (s.offset == PAGEARENA_NO_OFFSET)
 		return fail(EINVAL);
-	if (call(a->fd, PAGEARENA_IOC_QUERY, &s))
+	if (pa_call(a->fd, PAGEARENA_IOC_QUERY, &s))
 		return -1;
 	*span = s.span;
 	return 0;

@@ -22,13 +22,16 @@
  * return -1, both with errno.  <linux/pagearena.h> lists what each errno means.
  *
  * Threads: every function may be called from any thread at any time, but
- * pagearena_close() and pagearena_remap(), which nothing may run beside.  The library
+ * pagearena_close() and pagearena_remap(), which nothing may run beside.
+ *
+ * Caches: each thread keeps some of the small spans that it frees, and hands them out again
+ * without a call of the kernel; see &pagearena_options.cache_bytes.  Without caches the library
  * has no global state, takes no lock and, after pagearena_open(), allocates nothing.
  *
  * Signals: no function fails with EINTR.  A call that a signal cuts short is continued.
  *
- * fork(): a child inherits the descriptor, not the mapping.  The arena is shared memory,
- * never copied.  A child that wants to use it calls pagearena_remap(); one that does not
+ * fork(): a child inherits the descriptor, not the mapping, and no caches.  The arena is shared
+ * memory, never copied.  A child that wants to use it calls pagearena_remap(); one that does not
  * may call pagearena_close(), or just exec() (the descriptor is close-on-exec).
  */
 #ifndef PAGEARENA_H
@@ -55,6 +58,9 @@ extern "C" {
 /** define PAGEARENA_NO_OFFSET - what pagearena_offset() returns for a foreign pointer */
 #define PAGEARENA_NO_OFFSET	UINT64_MAX
 
+/** define PAGEARENA_NO_CACHE - for &pagearena_options.cache_bytes: no caches */
+#define PAGEARENA_NO_CACHE	UINT64_MAX
+
 /** struct pagearena - an arena, opaque */
 struct pagearena;
 
@@ -77,6 +83,16 @@ struct pagearena;
  * @addr: the mapping shall begin exactly here, where nothing may be mapped yet; NULL:
  *	anywhere.  Two processes that give the same address can exchange pointers
  * @device: path of the device; NULL: %PAGEARENA_DEVICE
+ * @cache_bytes: bytes of free spans that each thread may keep for itself; 0: 2 MiB;
+ *	%PAGEARENA_NO_CACHE: none.  Spans of up to 256 KiB and 32 span pages are kept, if they
+ *	are allocated without flags or alignment.  Arenas with %PAGEARENA_SETUP_DEBUG have no
+ *	caches, so that a use after free is found
+ *
+ * A cache goes back to the kernel when its thread ends, when pagearena_cache_flush(),
+ * pagearena_scavenge() or pagearena_close() is called, when an allocation finds no other room,
+ * and some of it when memory is short and its thread needs the kernel anyway.  To the kernel
+ * each span in a cache is allocated: pagearena_spans(), pagearena_query() and /proc show it as
+ * in use; pagearena_stats() does not.
  *
  * All zero but @size is a good arena for general use.
  */
@@ -93,6 +109,19 @@ struct pagearena_options {
 	uint64_t base_align;
 	void *addr;
 	const char *device;
+	uint64_t cache_bytes;
+};
+
+/**
+ * struct pagearena_cache_stats - what the caches of this process hold, of one arena
+ * @bytes: bytes of spans in caches
+ * @spans: their number
+ * @threads: number of caches
+ */
+struct pagearena_cache_stats {
+	uint64_t bytes;
+	uint64_t spans;
+	uint64_t threads;
 };
 
 /**
@@ -123,7 +152,8 @@ struct pagearena *pagearena_open(const struct pagearena_options *opts);
  * pagearena_open_fd() - map an arena that somebody else made
  * @fd: a descriptor of an arena that has been set up, inherited or received over a
  *	socket; pagearena_close() will close it.  After an error it is still the caller's
- * @opts: only &pagearena_options.base_align and &pagearena_options.addr count; or NULL
+ * @opts: only &pagearena_options.base_align, &pagearena_options.addr and
+ *	&pagearena_options.cache_bytes count; or NULL
  *
  * Return: the arena, or NULL with errno as pagearena_open(), EBADF, ENOTTY (not an
  * arena), EBADFD (not set up yet).
@@ -243,6 +273,68 @@ int pagearena_free(struct pagearena *a, void *ptr);
 int pagearena_free_sized(struct pagearena *a, void *ptr, size_t length);
 
 /**
+ * pagearena_alloc_at() - allocate a span at a certain place
+ * @a: arena
+ * @ptr: where it shall begin, in the arena, aligned to a span page
+ * @length: as pagearena_alloc()
+ * @flags: as pagearena_alloc()
+ *
+ * All of the range must be free.  For who decides on places: page N at N x P.
+ *
+ * Return: 0, or -1 with errno: EINVAL, EOVERFLOW, EEXIST (part of the range is allocated), EBUSY
+ * (part of it is being released), ENOMEM.
+ */
+int pagearena_alloc_at(struct pagearena *a, void *ptr, size_t length, uint32_t flags);
+
+/**
+ * pagearena_resize() - make a span longer or shorter, in place
+ * @a: arena
+ * @ptr: where it begins
+ * @length: bytes wanted, more than 0
+ * @flags: PAGEARENA_ALLOC_ZERO, PAGEARENA_ALLOC_POPULATE: for what is added
+ *
+ * Nothing moves: a caller that gets EEXIST allocates another span and copies.
+ *
+ * Return: 0, or -1 with errno: EINVAL, EOVERFLOW, ENOENT (no allocated span begins there),
+ * EEXIST (what lies behind it is not free, or not enough), EBUSY, ENOMEM.
+ */
+int pagearena_resize(struct pagearena *a, void *ptr, size_t length, uint32_t flags);
+
+/**
+ * pagearena_batch() - many operations in one call
+ * @a: arena
+ * @flags: PAGEARENA_BATCH_*
+ * @ops: operations, with offsets; see &struct pagearena_op
+ * @count: their number, any
+ * @failed: out: number of those that failed; or NULL
+ *
+ * Offsets are those of pagearena_offset() and pagearena_ptr().  Nothing of this goes through
+ * the caches; a span that is in one cannot be freed.
+ *
+ * Return: number of operations that were tried, all unless %PAGEARENA_BATCH_STOP was given, or
+ * -1 with errno: EINVAL, EFAULT, ENOTTY (a module that knows no batches); some may have been
+ * done then.
+ */
+int64_t pagearena_batch(struct pagearena *a, uint32_t flags, struct pagearena_op *ops,
+			uint32_t count, uint32_t *failed);
+
+/**
+ * pagearena_cache_flush() - free all spans that are in caches
+ * @a: arena
+ *
+ * Those of all threads of this process.  To be called, for example, when poll() of
+ * pagearena_fd() reports POLLPRI.
+ */
+void pagearena_cache_flush(struct pagearena *a);
+
+/**
+ * pagearena_cache_stats() - what is in caches
+ * @a: arena
+ * @stats: out
+ */
+void pagearena_cache_stats(struct pagearena *a, struct pagearena_cache_stats *stats);
+
+/**
  * pagearena_scavenge() - give free memory back to the system
  * @a: arena
  * @bytes: stop when so much has been released, more than 0; %PAGEARENA_ALL: everything
@@ -251,9 +343,9 @@ int pagearena_free_sized(struct pagearena *a, void *ptr, size_t length);
  * @released: out: bytes of free spans that were released; or NULL
  * @backed: out: bytes of memory that went back to the system; or NULL
  *
- * A little more than @bytes may go.  Free memory that shares a huge folio with live memory
- * stays (but see pagearena_scavenge_ex()).  It is no error if there is less to release, or
- * nothing.
+ * The caches are emptied first.  A little more than @bytes may go.  Free memory that shares a
+ * huge folio with live memory stays (but see pagearena_scavenge_ex()).  It is no error if there
+ * is less to release, or nothing.
  *
  * Return: 0, or -1 with errno.  @released and @backed are set in either case.
  */
@@ -330,6 +422,10 @@ int pagearena_info(struct pagearena *a, struct pagearena_info *info);
  * pagearena_stats() - the figures of an arena, one consistent picture
  * @a: arena
  * @stats: &pagearena_stats.size in, the rest out
+ *
+ * What is in this process's caches counts as free: heap_inuse and spans_inuse are without it,
+ * heap_idle and spans_free with it.  backed_inuse, backed_free, nr_alloc and nr_free are the
+ * kernel's.
  *
  * Return: 0, or -1 with errno: EINVAL, E2BIG (bad &pagearena_stats.size).
  */

@@ -63,7 +63,7 @@ compile()
 # The block between ```c and ``` in the README.
 awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$WORK/readme.c"
 status=0
-out=$(compile "$WORK/readme.c" "$PROGRAM" userlib/libpagearena.c 2>&1) || status=$?
+out=$(compile "$WORK/readme.c" "$PROGRAM" userlib/libpagearena.c userlib/cache.c 2>&1) || status=$?
 result "the README's example compiles" $status <<<"$out"
 
 # The indented block with main() in the chapter "Example".

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the library know of each other. */
+#ifndef PAGEARENA_INTERNAL_H
+#define PAGEARENA_INTERNAL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pagearena.h"
+
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+
+struct cache;
+
+/**
+ * struct pagearena - an arena
+ * @fd: descriptor
+ * @pid: process that holds the mapping; a forked child does not
+ * @base: the mapping
+ * @bytes: its length
+ * @huge_size: bytes of a chunk
+ * @span_shift: log2 of the span page
+ * @cache_id: number of the arena among all of the process
+ * @cache_length: longest span that is kept in caches, 0: no caches
+ * @cache_pages: span pages that the table covers, 0: no caches
+ * @cache_bytes: bytes that the cache of a thread holds at most
+ * @table: for each span page what the caches know of a span that begins there; see cache.c
+ * @caches: all threads' caches of the arena
+ * @cache_fork: number of forks when that list began
+ */
+struct pagearena {
+	int fd;
+	pid_t pid;
+	char *base;
+	uint64_t bytes;
+	uint64_t huge_size;
+	unsigned int span_shift;
+	uint64_t cache_id;
+	uint64_t cache_length;
+	uint64_t cache_pages;
+	uint64_t cache_bytes;
+	uint16_t *table;
+	struct cache *caches;
+	unsigned int cache_fork;
+};
+
+static inline int fail(int err)
+{
+	errno = err;
+	return -1;
+}
+
+int pa_call(int fd, unsigned long nr, void *arg);
+
+int pa_cache_open(struct pagearena *a, uint64_t span_page, uint64_t cache_bytes);
+void pa_cache_close(struct pagearena *a);
+int pa_kernel_free(struct pagearena *a, const void *ptr, uint64_t length);
+int pa_cache_owns(const struct pagearena *a, uint64_t offset);
+void pa_cache_forget(struct pagearena *a, uint64_t offset);
+bool pa_cache_flush(struct pagearena *a);
+void pa_cache_sum(struct pagearena *a, struct pagearena_cache_stats *sum);
+
+#endif /* PAGEARENA_INTERNAL_H */
