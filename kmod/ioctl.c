@@ -432,15 +432,20 @@ static int pa_batch_scavenge(struct pa_batch *b, unsigned int *i)
 		    next->length > arena->setup.arena_bytes - end)
 			break;
 		end += next->length;
-		next->length = 0;
-		next->result = 0;
-		next->out_flags = 0;
 	}
 	err = pa_scavenge_range(arena, start, end - start, op->flags, &freed);
-	op->length = freed;
 	b->moved = true;
-	*i = last;
-	return err;
+	/* Whatever was released before it, each of them may be asked for again. */
+	if (err)
+		return err;
+	op->length = freed;
+	while (*i < last) {
+		op = &b->ops[++*i];
+		op->length = 0;
+		op->result = 0;
+		op->out_flags = 0;
+	}
+	return 0;
 }
 
 static int pa_batch_promote(struct pa_batch *b, struct pagearena_op *op)
@@ -472,7 +477,10 @@ static int pa_batch_promote(struct pa_batch *b, struct pagearena_op *op)
 	return huge;
 }
 
-/* Does b->ops.  Returns how many of them were tried. */
+/*
+ * Does b->ops.  Returns how many of them were tried.  One that a signal cut short was not: it is
+ * as it came in, and can be made again.
+ */
 static unsigned int pa_batch_run(struct pa_batch *b, bool stop, unsigned int *failed)
 {
 	unsigned int i = 0;
@@ -498,6 +506,8 @@ static unsigned int pa_batch_run(struct pa_batch *b, bool stop, unsigned int *fa
 		default:
 			ret = -EINVAL;
 		}
+		if (ret == -EINTR)
+			break;
 		op->result = ret;
 		op->out_flags = 0;
 		*failed += ret < 0;

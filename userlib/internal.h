@@ -23,11 +23,13 @@ struct cache;
  * @bytes: its length
  * @huge_size: bytes of a chunk
  * @span_shift: log2 of the span page
- * @cache_id: number of the arena among all of the process
+ * @cache_entry: where a thread that used the arena lately has its cache
+ * @cache_id: number of the arena among all of the process, 0: no caches
  * @cache_length: longest span that is kept in caches, 0: no caches
  * @cache_pages: span pages that the table covers, 0: no caches
- * @cache_bytes: bytes that the cache of a thread holds at most
+ * @cache_room: span pages that the cache of a thread holds at most
  * @table: for each span page what the caches know of a span that begins there; see cache.c
+ * @pressure_seq: the last pressure event that the caches were emptied for
  * @caches: all threads' caches of the arena
  * @cache_fork: number of forks when that list began
  */
@@ -38,13 +40,25 @@ struct pagearena {
 	uint64_t bytes;
 	uint64_t huge_size;
 	unsigned int span_shift;
+	uint64_t cache_entry;
 	uint64_t cache_id;
 	uint64_t cache_length;
 	uint64_t cache_pages;
-	uint64_t cache_bytes;
+	uint64_t cache_room;
 	uint16_t *table;
+	_Atomic uint64_t pressure_seq;
 	struct cache *caches;
 	unsigned int cache_fork;
+};
+
+/**
+ * struct pa_done - how far a batch came
+ * @done: number of operations that were tried
+ * @failed: of these, those that failed
+ */
+struct pa_done {
+	uint32_t done;
+	uint32_t failed;
 };
 
 static inline int fail(int err)
@@ -54,13 +68,17 @@ static inline int fail(int err)
 }
 
 int pa_call(int fd, unsigned long nr, void *arg);
-
-int pa_cache_open(struct pagearena *a, uint64_t span_page, uint64_t cache_bytes);
-void pa_cache_close(struct pagearena *a);
+int pa_batch(int fd, uint32_t flags, struct pagearena_op *ops, uint32_t count,
+	     struct pa_done *done);
 int pa_kernel_free(struct pagearena *a, const void *ptr, uint64_t length);
-int pa_cache_owns(const struct pagearena *a, uint64_t offset);
+
+void pa_cache_open(struct pagearena *a, uint64_t span_page, uint64_t cache_bytes);
+void pa_cache_close(struct pagearena *a);
+bool pa_cache_owns(const struct pagearena *a, uint64_t offset);
+bool pa_cache_near(const struct pagearena *a, uint64_t offset, uint64_t length);
 void pa_cache_forget(struct pagearena *a, uint64_t offset);
 bool pa_cache_flush(struct pagearena *a);
-void pa_cache_sum(struct pagearena *a, struct pagearena_cache_stats *sum);
+void pa_cache_hold(struct pagearena *a, struct pagearena_cache_stats *sum);
+void pa_cache_release(struct pagearena *a);
 
 #endif /* PAGEARENA_INTERNAL_H */

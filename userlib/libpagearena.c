@@ -45,6 +45,34 @@ int pa_call(int fd, unsigned long nr, void *arg)
 }
 
 /*
+ * A batch of any length.  A signal between two operations, or that cuts one short, does not end
+ * it.  @done is set in either case.
+ */
+int pa_batch(int fd, uint32_t flags, struct pagearena_op *ops, uint32_t count,
+	     struct pa_done *done)
+{
+	int ret;
+
+	memset(done, 0, sizeof(*done));
+	do {
+		struct pagearena_batch b = {
+			.size = sizeof(b),
+			.flags = flags,
+			.ops = (uintptr_t)(ops + done->done),
+			.count = count - done->done,
+		};
+
+		if (b.count > PAGEARENA_BATCH_MAX)
+			b.count = PAGEARENA_BATCH_MAX;
+		ret = ioctl(fd, PAGEARENA_IOC_BATCH, &b);
+		done->done += b.done;
+		done->failed += b.failed;
+	} while (ret ? errno == EINTR :
+		       done->done < count && !(flags & PAGEARENA_BATCH_STOP && done->failed));
+	return ret;
+}
+
+/*
  * Takes in the caller's options, which may be shorter or longer than ours: what the
  * caller does not know is zero, and what we do not know must be.
  */
@@ -162,7 +190,7 @@ static struct pagearena *adopt(int fd, const struct pagearena_options *opts)
 		errno = EOVERFLOW;
 		return NULL;
 	}
-	a = malloc(sizeof(*a));
+	a = calloc(1, sizeof(*a));
 	if (!a)
 		return NULL;
 	a->fd = fd;
@@ -176,14 +204,8 @@ static struct pagearena *adopt(int fd, const struct pagearena_options *opts)
 		errno = err;
 		return NULL;
 	}
-	if (pa_cache_open(a, info.span_page, info.setup_flags & PAGEARENA_SETUP_DEBUG ?
-						     PAGEARENA_NO_CACHE : opts->cache_bytes)) {
-		err = errno;
-		munmap(a->base, (size_t)a->bytes);
-		free(a);
-		errno = err;
-		return NULL;
-	}
+	pa_cache_open(a, info.span_page, info.setup_flags & PAGEARENA_SETUP_DEBUG ?
+						 PAGEARENA_NO_CACHE : opts->cache_bytes);
 	return a;
 }
 
@@ -304,14 +326,23 @@ uint64_t pagearena_offset(const struct pagearena *a, const void *ptr)
 	return offset < a->bytes ? offset : PAGEARENA_NO_OFFSET;
 }
 
-/* A call for which there may only be no room because of what is in caches. */
-static int call_for_room(struct pagearena *a, unsigned long nr, void *arg)
+/*
+ * A call for which there may only be no room because of what is in caches.  With EEXIST, that
+ * can be so if one of these lies in the range.
+ */
+static int call_for_room(struct pagearena *a, unsigned long nr, void *arg, uint64_t offset,
+			 uint64_t length)
 {
-	int ret = pa_call(a->fd, nr, arg);
+	int kept = errno, ret = pa_call(a->fd, nr, arg);
 
-	if (likely(!ret) || (errno != ENOMEM && errno != EEXIST) || !pa_cache_flush(a))
+	if (likely(!ret) ||
+	    (errno != ENOMEM && (errno != EEXIST || !pa_cache_near(a, offset, length))) ||
+	    !pa_cache_flush(a))
 		return ret;
-	return pa_call(a->fd, nr, arg);
+	ret = pa_call(a->fd, nr, arg);
+	if (!ret)
+		errno = kept;
+	return ret;
 }
 
 int pagearena_alloc_ex(struct pagearena *a, size_t align, size_t length, uint32_t flags,
@@ -327,7 +358,7 @@ int pagearena_alloc_ex(struct pagearena *a, size_t align, size_t length, uint32_
 	/* An aligned offset is an aligned pointer only as far as the base is aligned. */
 	if (is_power_of_2(align) && (uintptr_t)a->base & (align - 1))
 		return fail(EINVAL);
-	if (call_for_room(a, PAGEARENA_IOC_ALLOC, &s))
+	if (call_for_room(a, PAGEARENA_IOC_ALLOC, &s, 0, 0))
 		return -1;
 	pa_cache_forget(a, s.offset);
 	block->ptr = a->base + s.offset;
@@ -360,7 +391,7 @@ int pagearena_alloc_at(struct pagearena *a, void *ptr, size_t length, uint32_t f
 	s.offset = pagearena_offset(a, ptr);
 	if (s.offset == PAGEARENA_NO_OFFSET)
 		return fail(EINVAL);
-	if (call_for_room(a, PAGEARENA_IOC_ALLOC, &s))
+	if (call_for_room(a, PAGEARENA_IOC_ALLOC, &s, s.offset, length))
 		return -1;
 	pa_cache_forget(a, s.offset);
 	return 0;
@@ -369,7 +400,6 @@ int pagearena_alloc_at(struct pagearena *a, void *ptr, size_t length, uint32_t f
 int pagearena_resize(struct pagearena *a, void *ptr, size_t length, uint32_t flags)
 {
 	struct pagearena_resize s;
-	int err;
 
 	memset(&s, 0, sizeof(s));
 	s.size = sizeof(s);
@@ -378,49 +408,44 @@ int pagearena_resize(struct pagearena *a, void *ptr, size_t length, uint32_t fla
 	s.length = length;
 	if (s.offset == PAGEARENA_NO_OFFSET)
 		return fail(EINVAL);
-	err = pa_cache_owns(a, s.offset);
-	if (err)
-		return fail(err);
-	if (call_for_room(a, PAGEARENA_IOC_RESIZE, &s))
-		return -1;
+	if (pa_cache_owns(a, s.offset))
+		return fail(ENOENT);
+	/* It will no longer be of the length that is noted. */
 	pa_cache_forget(a, s.offset);
-	return 0;
+	return call_for_room(a, PAGEARENA_IOC_RESIZE, &s, s.offset, length);
 }
 
 int64_t pagearena_batch(struct pagearena *a, uint32_t flags, struct pagearena_op *ops,
 			uint32_t count, uint32_t *failed)
 {
-	uint32_t done = 0, bad = 0, i;
-	struct pagearena_batch s;
+	uint32_t done = 0, bad = 0, i, n;
+	struct pa_done part;
 	int ret = 0;
 
 	while (!ret && done < count && !(flags & PAGEARENA_BATCH_STOP && bad)) {
-		memset(&s, 0, sizeof(s));
-		s.size = sizeof(s);
-		s.flags = flags;
-		s.ops = (uintptr_t)(ops + done);
-		s.count = count - done < PAGEARENA_BATCH_MAX ? count - done : PAGEARENA_BATCH_MAX;
-		/* What is in a cache is no longer the caller's. */
-		for (i = 0; i < s.count; i++)
-			if ((ops[done + i].op == PAGEARENA_OP_FREE ||
-			     ops[done + i].op == PAGEARENA_OP_RESIZE) &&
-			    pa_cache_owns(a, ops[done + i].offset))
+		/* What is in a cache is not the caller's any more. */
+		for (n = 0; done + n < count; n++) {
+			struct pagearena_op *op = &ops[done + n];
+
+			if (op->op != PAGEARENA_OP_FREE && op->op != PAGEARENA_OP_RESIZE)
+				continue;
+			if (pa_cache_owns(a, op->offset))
 				break;
-		if (i < s.count && !i) {
-			ops[done++].result = -ENOENT;
+			pa_cache_forget(a, op->offset);
+		}
+		if (!n) {
+			ops[done].result = -ENOENT;
+			ops[done].out_flags = 0;
+			done++;
 			bad++;
 			continue;
 		}
-		s.count = i;
-		ret = ioctl(a->fd, PAGEARENA_IOC_BATCH, &s);
-		if (ret && errno == EINTR)
-			ret = 0;
-		for (i = 0; i < s.done; i++)
-			if (ops[done + i].result >= 0 && ops[done + i].op >= PAGEARENA_OP_ALLOC &&
-			    ops[done + i].op <= PAGEARENA_OP_RESIZE)
-				pa_cache_forget(a, ops[done + i].offset);
-		done += s.done;
-		bad += s.failed;
+		ret = pa_batch(a->fd, flags, ops + done, n, &part);
+		for (i = done; i < done + part.done; i++)
+			if (ops[i].op == PAGEARENA_OP_ALLOC && !ops[i].result)
+				pa_cache_forget(a, ops[i].offset);
+		done += part.done;
+		bad += part.failed;
 	}
 	if (failed)
 		*failed = bad;
@@ -434,8 +459,8 @@ void pagearena_cache_flush(struct pagearena *a)
 
 void pagearena_cache_stats(struct pagearena *a, struct pagearena_cache_stats *stats)
 {
-	memset(stats, 0, sizeof(*stats));
-	pa_cache_sum(a, stats);
+	pa_cache_hold(a, stats);
+	pa_cache_release(a);
 }
 
 /* A span that no cache knows.  @length 0: not checked. */
@@ -558,19 +583,19 @@ int pagearena_info(struct pagearena *a, struct pagearena_info *info)
 
 int pagearena_stats(struct pagearena *a, struct pagearena_stats *stats)
 {
-	struct pagearena_cache_stats sum = { 0 };
+	struct pagearena_cache_stats sum;
+	int ret;
 
 	stats->flags = 0;
-	pa_cache_sum(a, &sum);
-	if (pa_call(a->fd, PAGEARENA_IOC_STATS, stats))
-		return -1;
-	/* Both change while one looks, so the sum may be of another moment. */
-	if (sum.bytes <= stats->heap_inuse && sum.spans <= stats->spans_inuse) {
-		stats->heap_inuse -= sum.bytes;
-		stats->heap_idle += sum.bytes;
-		stats->spans_inuse -= sum.spans;
-		stats->spans_free += sum.spans;
-	}
+	pa_cache_hold(a, &sum);
+	ret = pa_call(a->fd, PAGEARENA_IOC_STATS, stats);
+	pa_cache_release(a);
+	if (ret)
+		return ret;
+	stats->heap_inuse -= sum.bytes;
+	stats->heap_idle += sum.bytes;
+	stats->spans_inuse -= sum.spans;
+	stats->spans_free += sum.spans;
 	return 0;
 }
 

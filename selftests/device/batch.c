@@ -3,6 +3,7 @@
  * BATCH: many operations in one call.
  */
 #include <pthread.h>
+#include <sys/time.h>
 
 #include "pa_test.h"
 
@@ -400,6 +401,131 @@ static void test_most(void)
 	free(ops);
 }
 
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+static void signals(long us)
+{
+	struct sigaction act = { .sa_handler = nothing };
+	struct itimerval t = { .it_interval.tv_usec = us, .it_value.tv_usec = us };
+
+	CHECK(!sigaction(SIGALRM, &act, NULL));
+	CHECK(!setitimer(ITIMER_REAL, &t, NULL));
+}
+
+/* Makes a batch until all of it is done; tells how often a signal cut it short. */
+static unsigned int persist(struct arena *a, struct pagearena_op *ops, __u32 count)
+{
+	unsigned int cut = 0;
+	__u32 done = 0;
+
+	while (done < count) {
+		struct pagearena_batch req = { .size = sizeof(req), .ops = (uintptr_t)(ops + done),
+					       .count = count - done };
+
+		if (ioctl(a->fd, PAGEARENA_IOC_BATCH, &req)) {
+			CHECK_EQ(errno, EINTR);
+			CHECK_OP(req.done, <, req.count);
+			/* The next one has not been begun, or may be made again. */
+			CHECK_EQ(ops[done + req.done].result, 12345);
+			cut++;
+		} else {
+			CHECK_EQ(req.done, req.count);
+		}
+		CHECK_EQ(req.failed, 0);
+		done += req.done;
+	}
+	return cut;
+}
+
+/* A signal ends a batch, and tells how far it came; nothing is done twice or left out. */
+static void test_signals(void)
+{
+	__u32 nr = 16384, i, cut = 0, round;
+	struct pagearena_op *ops = calloc(nr, sizeof(*ops));
+	struct pagearena_op range[40];
+	struct arena a;
+
+	CHECK(ops);
+	open_arena(&a, 64 * MiB + nr * 8 * KiB, PAGEARENA_HUGE_NEVER);
+	signals(2000);
+	for (round = 0; round < 50 && cut < 3; round++) {
+		for (i = 0; i < nr; i++)
+			ops[i] = op(PAGEARENA_OP_ALLOC, 0, a.page);
+		cut += persist(&a, ops, nr);
+		CHECK_EQ(pa_stats(a.fd).spans_inuse, nr);
+		for (i = 0; i < nr; i++)
+			ops[i] = op(PAGEARENA_OP_FREE, ops[i].offset, a.page);
+		cut += persist(&a, ops, nr);
+		CHECK_EQ(pa_stats(a.fd).spans_inuse, 0);
+	}
+	CHECK_OP(cut, >, 0);
+
+	/* Half of the spans are free and warm; all of that goes, in ranges that are one. */
+	signals(0);
+	for (i = 0; i < nr; i++) {
+		ops[i] = op(PAGEARENA_OP_ALLOC, 0, a.page);
+		ops[i].flags = PAGEARENA_ALLOC_POPULATE;
+	}
+	CHECK_EQ(batch(&a, ops, nr, 0).failed, 0);
+	for (i = 0; i < nr; i += 2)
+		ops[i / 2] = op(PAGEARENA_OP_FREE, ops[i].offset, a.page);
+	CHECK_EQ(batch(&a, ops, nr / 2, 0).failed, 0);
+	for (i = 0; i < 40; i++)
+		range[i] = op(PAGEARENA_OP_SCAVENGE, i * MiB, MiB);
+	signals(500);
+	cut = persist(&a, range, 40);
+	signals(0);
+	pa_say("cut short %u times", cut);
+	for (i = 0; i < 40; i++)
+		CHECK_EQ(range[i].result, 0);
+	CHECK_EQ(pa_stats(a.fd).backed_free,
+		 pa_stats(a.fd).heap_idle - pa_stats(a.fd).heap_released);
+	CHECK_EQ(pa_stats(a.fd).spans_inuse, nr / 2);
+	pa_check(&a);
+	pa_close(&a);
+	free(ops);
+}
+
+/* In a debug arena, too, what is freed is out of reach when the call is over. */
+static void test_debug(void)
+{
+	struct pagearena_op ops[66];
+	struct arena a;
+	__u64 at[33];
+	__u32 i;
+
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+					      .flags = PAGEARENA_SETUP_DEBUG });
+	for (i = 0; i < 33; i++)
+		ops[i] = op(PAGEARENA_OP_ALLOC, 0, 3 * a.page);
+	CHECK_EQ(batch(&a, ops, 33, 0).failed, 0);
+	for (i = 0; i < 33; i++) {
+		at[i] = ops[i].offset;
+		pa_fill(a.base + at[i], 3 * a.page, i);
+	}
+	for (i = 0; i < 33; i++) {
+		ops[2 * i] = op(i % 2 ? PAGEARENA_OP_FREE : PAGEARENA_OP_RESIZE, at[i], a.page);
+		if (i % 2)
+			ops[2 * i].length = 0;
+		ops[2 * i + 1] = op(i % 2 ? PAGEARENA_OP_FREE : PAGEARENA_OP_NOP,
+				    i % 2 ? at[i] : 0, 0);
+	}
+	CHECK_EQ(batch(&a, ops, 66, 0).failed, 16);
+	for (i = 0; i < 33; i++) {
+		CHECK_EQ(ops[2 * i + 1].result, i % 2 ? -ENOENT : 0);
+		CHECK_EQ(pa_peek(a.base + at[i], NULL), i % 2 ? SIGSEGV : 0);
+		CHECK_EQ(pa_peek(a.base + at[i] + a.page, NULL), SIGSEGV);
+		if (i % 2 == 0)
+			CHECK(pa_filled(a.base + at[i], a.page, i));
+	}
+	CHECK_EQ(pa_stats(a.fd).backed, 17 * a.page);
+	pa_check(&a);
+	pa_close(&a);
+}
+
 static const struct pa_test tests[] = {
 	{ "many at once", test_many },
 	{ "each has its own result", test_errors },
@@ -409,6 +535,8 @@ static const struct pa_test tests[] = {
 	{ "EFAULT", test_fault },
 	{ "from many threads", test_threads },
 	{ "as many as there may be", test_most },
+	{ "signals", test_signals },
+	{ "a debug arena", test_debug },
 };
 
 PA_MAIN(tests)

@@ -116,6 +116,11 @@ static void test_small_pages(void)
 	shrink_and_grow(4 * KiB, 0);
 }
 
+static void test_medium_pages(void)
+{
+	shrink_and_grow(16 * KiB, 0);
+}
+
 static void test_large_pages(void)
 {
 	shrink_and_grow(64 * KiB, 0);
@@ -236,6 +241,100 @@ static void test_at(void)
 	pa_close(&a);
 }
 
+/* Across spans that are warm, released and new, of which the ends stay what they were. */
+static void test_at_mixed(void)
+{
+	struct pagearena_alloc out;
+	struct pagearena_stats st;
+	__u64 b, c, end;
+	struct arena a;
+
+	open_small(&a, 0, 0);
+	pa_alloc(&a, NR_PAGES(&a, 2), 0, 0);
+	b = pa_alloc(&a, NR_PAGES(&a, 4), 0, 0);
+	c = pa_alloc(&a, NR_PAGES(&a, 4), 0, 0);
+	end = pa_alloc(&a, NR_PAGES(&a, 1), 0, 0);
+	pa_fill(a.base + b, NR_PAGES(&a, 8), 1);
+	pa_free(&a, b);
+	CHECK_EQ(pa_scavenge(&a, ALL, 0, NULL), NR_PAGES(&a, 4));
+	pa_free(&a, c);
+	CHECK_ERR(alloc_at(&a, b + a.page, NR_PAGES(&a, 8), 0, NULL), EEXIST);
+	CHECK_EQ(pa_stats(a.fd).heap_idle - pa_stats(a.fd).heap_released, NR_PAGES(&a, 4));
+	CHECK(!alloc_at(&a, b + a.page, NR_PAGES(&a, 6), 0, &out));
+	CHECK_EQ(out.out_flags, 0);
+	CHECK(pa_zero(a.base + b + a.page, NR_PAGES(&a, 3)));
+	CHECK_EQ(pa_query(&a, b).length, a.page);
+	CHECK(pa_query(&a, b).flags & PAGEARENA_SPAN_SCAVENGED);
+	CHECK_EQ(pa_query(&a, c + NR_PAGES(&a, 3)).length, a.page);
+	CHECK(!(pa_query(&a, c + NR_PAGES(&a, 3)).flags & PAGEARENA_SPAN_SCAVENGED));
+	pa_check(&a);
+
+	/* In the middle of a free span, which becomes two. */
+	CHECK(!alloc_at(&a, 4 * MiB, NR_PAGES(&a, 2), PAGEARENA_ALLOC_ZERO, &out));
+	CHECK_EQ(pa_query(&a, end + a.page).length, 4 * MiB - end - a.page);
+	CHECK_EQ(pa_query(&a, 4 * MiB + NR_PAGES(&a, 2)).offset, 4 * MiB + NR_PAGES(&a, 2));
+	/* From what the heap has grown to, on past its end. */
+	st = pa_stats(a.fd);
+	CHECK(!alloc_at(&a, st.heap_sys - a.page, NR_PAGES(&a, 2), 0, NULL));
+	CHECK_EQ(pa_stats(a.fd).heap_sys, st.heap_sys + 16 * MiB);
+	CHECK_EQ(pa_stats(a.fd).nr_grow, st.nr_grow + 1);
+	pa_check(&a);
+	pa_close(&a);
+}
+
+/* In a debug arena, what was freed is zero when it is allocated at its place again. */
+static void test_at_debug(void)
+{
+	struct pagearena_alloc out;
+	struct arena a;
+	__u64 i;
+
+	open_small(&a, 0, PAGEARENA_SETUP_DEBUG);
+	for (i = 0; i < 4; i++) {
+		CHECK(!alloc_at(&a, 3 * MiB, NR_PAGES(&a, 3), 0, &out));
+		CHECK_EQ(out.out_flags, PAGEARENA_ALLOCED_ZERO);
+		CHECK(pa_zero(a.base + 3 * MiB, NR_PAGES(&a, 3)));
+		pa_fill(a.base + 3 * MiB, NR_PAGES(&a, 3), i);
+		pa_free(&a, 3 * MiB);
+		CHECK_EQ(pa_peek(a.base + 3 * MiB, NULL), SIGSEGV);
+		pa_check(&a);
+	}
+	CHECK_EQ(pa_stats(a.fd).backed, 0);
+	pa_close(&a);
+}
+
+/* In and out of a chunk that is huge. */
+static void test_huge(void)
+{
+	struct pagearena_resize res;
+	struct pagearena_stats st;
+	struct arena a;
+	__u64 at;
+
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+					      .huge = PAGEARENA_HUGE_ALWAYS });
+	at = pa_alloc(&a, 3 * MiB, 2 * MiB, 0);
+	pa_fill(a.base + at, 3 * MiB, 1);
+	st = pa_stats(a.fd);
+	if (st.huge_bytes != 4 * MiB)
+		SKIP("no huge folio to be had");
+	CHECK_EQ(st.huge_inuse, 3 * MiB);
+	CHECK(!resize(a.fd, at, MiB, 3 * MiB, 0, NULL));
+	st = pa_stats(a.fd);
+	CHECK_EQ(st.huge_inuse, MiB);
+	CHECK_EQ(st.backed_free, 3 * MiB);
+	pa_check(&a);
+	/* The chunk that is free now goes whole, and the rest of the other stays. */
+	CHECK_EQ(pa_scavenge(&a, ALL, 0, NULL) % (2 * MiB), 0);
+	CHECK_EQ(pa_stats(a.fd).huge_bytes, 2 * MiB);
+	CHECK(!resize(a.fd, at, 4 * MiB, MiB, PAGEARENA_ALLOC_ZERO, &res));
+	CHECK(res.out_flags & PAGEARENA_ALLOCED_ZERO);
+	CHECK(pa_filled(a.base + at, MiB, 1));
+	CHECK(pa_zero(a.base + at + MiB, 3 * MiB));
+	pa_check(&a);
+	pa_close(&a);
+}
+
 static void test_at_sparse(void)
 {
 	struct pagearena_alloc out;
@@ -277,11 +376,15 @@ static void test_fault(void)
 static const struct pa_test tests[] = {
 	{ "shorter and longer", test_default },
 	{ "span pages of 4 KiB", test_small_pages },
+	{ "span pages of 16 KiB", test_medium_pages },
 	{ "span pages of 64 KiB", test_large_pages },
 	{ "a debug arena", test_debug },
 	{ "into free and scavenged memory", test_mixed },
 	{ "a hard limit", test_limit },
 	{ "ALLOC at a place", test_at },
+	{ "a place across free and released memory", test_at_mixed },
+	{ "a place in a debug arena", test_at_debug },
+	{ "huge chunks", test_huge },
 	{ "places in an arena of 1 TiB", test_at_sparse },
 	{ "a structure that cannot be written", test_fault },
 };

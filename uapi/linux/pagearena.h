@@ -745,7 +745,8 @@ struct pagearena_op {
  * calls may come in between.  The call succeeds even if all of them fail.
  *
  * Errors: EBADFD, EINVAL; EFAULT (what was done until then stands, but what could not be
- * told of is undone as far as it was ALLOC), EINTR (@done says what was done).
+ * told of is undone as far as it was ALLOC), EINTR (@done says what was done; an operation that
+ * was cut short is not among them, and can be made again).
  */
 struct pagearena_batch {
 	__u32 size;
