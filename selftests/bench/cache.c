@@ -71,13 +71,15 @@ static void measure(uint64_t cache_bytes, size_t length)
 	pagearena_close(a);
 }
 
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
 int main(void)
 {
 	static const size_t lengths[] = { 8192, 65536, 262144 };
 	unsigned int i;
 
 	printf("bytes sized unsized sized-off unsized-off\n");
-	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
 		printf("%zu", lengths[i]);
 		measure(0, lengths[i]);
 		measure(PAGEARENA_NO_CACHE, lengths[i]);
