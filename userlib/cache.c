@@ -78,13 +78,13 @@ struct cache {
 	struct magazine mag[CLASSES + 1];
 };
 
-#define TLS __thread __attribute__((tls_model("initial-exec")))
-
 /* The caches that a thread used last, by the arena's number; and all that it has. */
 #define ENTRIES	8
 static struct cache nobody;
-static TLS struct cache *entries[ENTRIES] = { [0 ... ENTRIES - 1] = &nobody };
-static TLS struct cache *mine;
+static __thread struct cache *entries[ENTRIES] __attribute__((tls_model("initial-exec"))) = {
+	[0 ... ENTRIES - 1] = &nobody,
+};
+static __thread struct cache *mine __attribute__((tls_model("initial-exec")));
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -345,24 +345,26 @@ static __attribute__((noinline)) void *alloc_slow(struct pagearena *a, size_t le
 						  uint32_t flags)
 {
 	struct pagearena_block block;
+	struct cache *c = NULL;
 	struct magazine *m;
 	unsigned int pages;
-	struct cache *c;
 	int err = errno;
 	int64_t page;
-	bool look = false;
+	bool look;
 
 	/* A length of 0 becomes one that is too long. */
-	if (!flags && (uint64_t)length - 1 < a->cache_length && (c = cache_of(a))) {
+	if (!flags && (uint64_t)length - 1 < a->cache_length)
+		c = cache_of(a);
+	if (c) {
 		pages = (unsigned int)((length - 1) >> a->span_shift) + 1;
 		m = &c->mag[pages];
 		cache_lock(c);
-		if (m->nr) {
+		look = !m->nr;
+		if (look) {
+			page = refill(a, c, pages);
+		} else {
 			page = m->slot[--m->nr];
 			c->room += pages;
-		} else {
-			page = refill(a, c, pages);
-			look = true;
 		}
 		if (page >= 0)
 			a->table[page] = (uint16_t)pages;

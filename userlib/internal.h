@@ -4,6 +4,7 @@
 #define PAGEARENA_INTERNAL_H
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -46,7 +47,7 @@ struct pagearena {
 	uint64_t cache_pages;
 	uint64_t cache_room;
 	uint16_t *table;
-	_Atomic uint64_t pressure_seq;
+	atomic_ullong pressure_seq;
 	struct cache *caches;
 	unsigned int cache_fork;
 };

@@ -25,8 +25,16 @@
  * pagearena_close() and pagearena_remap(), which nothing may run beside.
  *
  * Caches: each thread keeps some of the small spans that it frees, and hands them out again
- * without a call of the kernel; see &pagearena_options.cache_bytes.  Without caches the library
- * has no global state, takes no lock and, after pagearena_open(), allocates nothing.
+ * without a call of the kernel; see &pagearena_options.cache_bytes.  They cost a list of caches
+ * for each thread and each arena under a mutex of the library, which is taken when a thread
+ * first uses an arena, when either ends, and by who looks at all caches.  Without caches the
+ * library has no global state, takes no lock and, after pagearena_open(), allocates nothing;
+ * and its functions may be called in a signal handler, which they may not with caches.
+ *
+ * Processes: the caches know what their own process does by the functions below.  So what one
+ * process allocated with pagearena_alloc() and a length that is cached, another may use, but not
+ * free, and it is not to be freed or resized by raw calls of <linux/pagearena.h>.  Processes that
+ * do so open the arena with %PAGEARENA_NO_CACHE, all of them.
  *
  * Signals: no function fails with EINTR.  A call that a signal cuts short is continued.
  *
@@ -83,16 +91,21 @@ struct pagearena;
  * @addr: the mapping shall begin exactly here, where nothing may be mapped yet; NULL:
  *	anywhere.  Two processes that give the same address can exchange pointers
  * @device: path of the device; NULL: %PAGEARENA_DEVICE
- * @cache_bytes: bytes of free spans that each thread may keep for itself; 0: 2 MiB;
- *	%PAGEARENA_NO_CACHE: none.  Spans of up to 256 KiB and 32 span pages are kept, if they
- *	are allocated without flags or alignment.  Arenas with %PAGEARENA_SETUP_DEBUG have no
- *	caches, so that a use after free is found
+ * @cache_bytes: bytes of free spans that each thread may keep for itself; 0: 2 MiB, so that it
+ *	is no more than a chunk that a thread keeps from the others; %PAGEARENA_NO_CACHE: none.
+ *	Spans of up to 256 KiB and 32 span pages are kept, and up to 31 of each length, if they
+ *	are allocated by pagearena_alloc() without flags: to touch a longer one costs so much
+ *	more than the call that a cache would not be noticed.  There are caches unless the
+ *	options say otherwise, because most programs are one process with threads.  Arenas with
+ *	%PAGEARENA_SETUP_DEBUG have none, so that a use after free is found; nor have those of a
+ *	module that does not know %PAGEARENA_IOC_BATCH
  *
- * A cache goes back to the kernel when its thread ends, when pagearena_cache_flush(),
- * pagearena_scavenge() or pagearena_close() is called, when an allocation finds no other room,
- * and some of it when memory is short and its thread needs the kernel anyway.  To the kernel
- * each span in a cache is allocated: pagearena_spans(), pagearena_query() and /proc show it as
- * in use; pagearena_stats() does not.
+ * Caches are emptied when their thread ends (that of one thread), by pagearena_cache_flush(),
+ * pagearena_scavenge() and pagearena_close(), when an allocation finds no other room, and when
+ * a thread that needs the kernel anyway finds that memory is short.  A process that shares an
+ * arena calls pagearena_close() before it ends: what is in its caches stays allocated otherwise.
+ * To the kernel each span in a cache is allocated: pagearena_spans(), pagearena_query() and /proc
+ * show it as in use; pagearena_stats() does not.
  *
  * All zero but @size is a good arena for general use.
  */
@@ -309,7 +322,8 @@ int pagearena_resize(struct pagearena *a, void *ptr, size_t length, uint32_t fla
  * @failed: out: number of those that failed; or NULL
  *
  * Offsets are those of pagearena_offset() and pagearena_ptr().  Nothing of this goes through
- * the caches; a span that is in one cannot be freed.
+ * the caches, and where there is no room they are not emptied; a span that is in one cannot be
+ * freed.
  *
  * Return: number of operations that were tried, all unless %PAGEARENA_BATCH_STOP was given, or
  * -1 with errno: EINVAL, EFAULT, ENOTTY (a module that knows no batches); some may have been
@@ -323,7 +337,8 @@ int64_t pagearena_batch(struct pagearena *a, uint32_t flags, struct pagearena_op
  * @a: arena
  *
  * Those of all threads of this process.  To be called, for example, when poll() of
- * pagearena_fd() reports POLLPRI.
+ * pagearena_fd() reports POLLPRI; the event is taken away by STATS with
+ * %PAGEARENA_STATS_PRESSURE, as without caches.
  */
 void pagearena_cache_flush(struct pagearena *a);
 
@@ -424,8 +439,8 @@ int pagearena_info(struct pagearena *a, struct pagearena_info *info);
  * @stats: &pagearena_stats.size in, the rest out
  *
  * What is in this process's caches counts as free: heap_inuse and spans_inuse are without it,
- * heap_idle and spans_free with it.  backed_inuse, backed_free, nr_alloc and nr_free are the
- * kernel's.
+ * heap_idle and spans_free with it, and no span is on its way between the two meanwhile.
+ * backed_inuse, backed_free, reclaimable, the peaks and the counters are the kernel's.
  *
  * Return: 0, or -1 with errno: EINVAL, E2BIG (bad &pagearena_stats.size).
  */

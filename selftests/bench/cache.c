@@ -13,6 +13,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define SPANS	64
 #define RUNS	101
 
@@ -77,7 +78,7 @@ int main(void)
 	unsigned int i;
 
 	printf("bytes sized unsized sized-off unsized-off\n");
-	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
 		printf("%zu", lengths[i]);
 		measure(0, lengths[i]);
 		measure(PAGEARENA_NO_CACHE, lengths[i]);
