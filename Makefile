@@ -13,6 +13,8 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
+bench_out := $(BUILD)/bench
+.PHONY: bench bench-compare
 .PHONY: check-lint check-docs check-heap check-lib check-device-stock check-kunit check-device-debug
 
 all: lib tools
@@ -40,6 +42,10 @@ help:
 	@echo '  make check-device-stock   device, library, tools on the stock kernel'
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
+	@echo
+	@echo 'To measure:'
+	@echo '  make bench                what each operation costs, and what it costs otherwise'
+	@echo '  make bench-compare A=... B=...   two such runs (bench-ops.csv)'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
@@ -71,6 +77,12 @@ check:
 
 lint:
 	@scripts/lint
+
+bench:
+	@selftests/bench/run-ops --out $(bench_out)
+
+bench-compare:
+	@selftests/bench/compare $(A) $(B)
 
 check-lint check-docs check-heap check-lib check-device-stock check-kunit check-device-debug:
 	@scripts/check $(@:check-%=%)

@@ -81,9 +81,8 @@ struct cache {
 /* The caches that a thread used last, by the arena's number; and all that it has. */
 #define ENTRIES	8
 static struct cache nobody;
-static __thread struct cache *entries[ENTRIES] __attribute__((tls_model("initial-exec"))) = {
-	[0 ... ENTRIES - 1] = &nobody,
-};
+static __thread struct cache *entries[ENTRIES]
+	__attribute__((tls_model("initial-exec"))) = { [0 ... ENTRIES - 1] = &nobody };
 static __thread struct cache *mine __attribute__((tls_model("initial-exec")));
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -353,8 +352,7 @@ static __attribute__((noinline)) void *alloc_slow(struct pagearena *a, size_t le
 	bool look;
 
 	/* A length of 0 becomes one that is too long. */
-	if (!flags && (uint64_t)length - 1 < a->cache_length)
-		c = cache_of(a);
+	c = !flags && (uint64_t)length - 1 < a->cache_length ? cache_of(a) : NULL;
 	if (c) {
 		pages = (unsigned int)((length - 1) >> a->span_shift) + 1;
 		m = &c->mag[pages];
