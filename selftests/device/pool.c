@@ -919,6 +919,7 @@ struct load {
 	__u64 seed;
 	__u64 end;
 	bool failing;	/* allocations of memory may fail */
+	bool ready;
 	__u64 rounds;
 	char error[128];
 };
@@ -945,10 +946,13 @@ static int load_poke(char *base, __u64 len, __u64 seed)
 
 static bool load_look(char *base, __u64 len, __u64 seed)
 {
+	unsigned char value;
 	__u64 i;
 
+	/* It may have to be mapped again, and that may fail. */
 	for (i = 0; i < len; i += 16 * PAGE)
-		if ((unsigned char)base[i] != (unsigned char)((seed + i / PAGE) | 1))
+		if (!pa_peek(base + i, &value) &&
+		    value != (unsigned char)((seed + i / PAGE) | 1))
 			return false;
 	return true;
 }
@@ -958,7 +962,12 @@ static void *load_run(void *arg)
 {
 	struct load *l = arg;
 	struct pagearena_alloc req;
+	char room[64 << 10];
 
+	/* A signal whose frame finds no memory kills: the stack is there before any can fail. */
+	memset(room, 1, sizeof(room));
+	__asm__ volatile("" : : "r"(room) : "memory");
+	__atomic_store_n(&l->ready, true, __ATOMIC_RELEASE);
 	while (pa_now() < l->end && !l->error[0]) {
 		__u64 r = pa_random(&l->seed), len = r % 4 ? CHUNK : 3 * CHUNK;
 		char *base;
@@ -1010,6 +1019,9 @@ static void load_all(struct arena *a, struct load *l, unsigned int nr, bool fail
 				      .end = pa_now() + seconds() * SECOND };
 		CHECK(!pthread_create(&l[i].thread, NULL, load_run, &l[i]));
 	}
+	for (i = 0; i < nr; i++)
+		while (!__atomic_load_n(&l[i].ready, __ATOMIC_ACQUIRE))
+			usleep(1000);
 }
 
 static void load_join(struct load *l, unsigned int nr)
