@@ -344,12 +344,12 @@ static __attribute__((noinline)) void *alloc_slow(struct pagearena *a, size_t le
 						  uint32_t flags)
 {
 	struct pagearena_block block;
+	struct cache *c = NULL;
 	struct magazine *m;
 	unsigned int pages;
-	struct cache *c;
 	int err = errno;
 	int64_t page;
-	bool look = false;
+	bool look;
 
 	/* A length of 0 becomes one that is too long. */
 	c = !flags && (uint64_t)length - 1 < a->cache_length ? cache_of(a) : NULL;
@@ -357,12 +357,12 @@ static __attribute__((noinline)) void *alloc_slow(struct pagearena *a, size_t le
 		pages = (unsigned int)((length - 1) >> a->span_shift) + 1;
 		m = &c->mag[pages];
 		cache_lock(c);
-		if (m->nr) {
+		look = !m->nr;
+		if (look) {
+			page = refill(a, c, pages);
+		} else {
 			page = m->slot[--m->nr];
 			c->room += pages;
-		} else {
-			page = refill(a, c, pages);
-			look = true;
 		}
 		if (page >= 0)
 			a->table[page] = (uint16_t)pages;

@@ -77,6 +77,9 @@ result $? "there are traces"
 
 replay "replay beside mmap" --compare /traces/go126_httpjson.csv
 replay "replay, every word checked" --touch full /traces/je53_redis.csv
+replay "replay, through the cache" --cache /traces/je53_redis.csv
+replay "replay, through the cache, every word checked" --cache --touch full \
+	/traces/go126_httpjson.csv
 replay "replay, address-ordered first fit" --fit first /traces/je53_redis.csv
 replay "replay, span page below the granule" --span-page 4K --granule 64K \
 	/traces/je53_redis.csv
