@@ -269,6 +269,9 @@ struct pagearena *pagearena_open_fd(int fd, const struct pagearena_options *opts
 
 	if (copy_options(&o, opts))
 		return NULL;
+	/* Others may use it too, and a cache cannot know what they free. */
+	if (!o.cache_bytes)
+		o.cache_bytes = PAGEARENA_NO_CACHE;
 	return adopt(fd, &o);
 }
 

@@ -166,7 +166,10 @@ struct pagearena *pagearena_open(const struct pagearena_options *opts);
  * @fd: a descriptor of an arena that has been set up, inherited or received over a
  *	socket; pagearena_close() will close it.  After an error it is still the caller's
  * @opts: only &pagearena_options.base_align, &pagearena_options.addr and
- *	&pagearena_options.cache_bytes count; or NULL
+ *	&pagearena_options.cache_bytes count, of which 0 means no caches here; or NULL
+ *
+ * A process that frees what another one allocated shall have no caches, nor shall the other: a
+ * cache knows the lengths of spans from allocations of its own process only.
  *
  * Return: the arena, or NULL with errno as pagearena_open(), EBADF, ENOTTY (not an
  * arena), EBADFD (not set up yet).
