@@ -53,7 +53,8 @@ bool pa_background_pause(struct pa_arena *arena);
 int pa_background_init(void);
 void pa_background_exit(void);
 
-void pa_shadow_add(struct pa_arena *arena, struct pa_chunk *c, unsigned int from, unsigned int to);
+void pa_shadow_add(struct pa_arena *arena, struct pa_chunk *c, unsigned int from, unsigned int to,
+		   const unsigned long *but);
 void pa_shadow_hit(struct pa_arena *arena, struct pa_chunk *c, unsigned int first, unsigned int n);
 void pa_shadow_destroy(struct pa_arena *arena);
 
