@@ -134,10 +134,25 @@ void pa_background_kick(struct pa_arena *arena)
 }
 
 /**
+ * pa_background_break() - memory is short, and huge chunks shall be broken
+ * @arena: the arena
+ *
+ * Context: atomic, in reclaim.
+ */
+void pa_background_break(struct pa_arena *arena)
+{
+	if (!READ_ONCE(arena->policy.scavenge_percent))
+		return;
+	WRITE_ONCE(arena->background.want_break, true);
+	if (!READ_ONCE(arena->background.queued))
+		pa_queue_at(arena, ktime_get_ns() + PA_PERIOD_MIN);
+}
+
+/**
  * pa_background_pressure() - memory is short
  * @arena: the arena
  *
- * What the shrinker cannot take, as it would have to be copied, is the worker's.
+ * What the shrinker does not take, as too much of it would have to be copied, is the worker's.
  *
  * Context: atomic, in reclaim.
  */
@@ -146,12 +161,8 @@ void pa_background_pressure(struct pa_arena *arena)
 	u64 free = READ_ONCE(arena->nr_small) + ((u64)READ_ONCE(arena->nr_huge) << PA_CHUNK_ORDER) -
 		   READ_ONCE(arena->nr_inuse);
 
-	if ((s64)(free - READ_ONCE(arena->nr_reclaimable)) < (s64)PA_CHUNK_PAGES / 2 ||
-	    !READ_ONCE(arena->policy.scavenge_percent))
-		return;
-	WRITE_ONCE(arena->background.want_break, true);
-	if (!READ_ONCE(arena->background.queued))
-		pa_queue_at(arena, ktime_get_ns() + PA_PERIOD_MIN);
+	if ((s64)(free - READ_ONCE(arena->nr_reclaimable)) >= (s64)PA_CHUNK_PAGES / 2)
+		pa_background_break(arena);
 }
 
 /* The worker */

@@ -48,6 +48,7 @@ void pa_background_start(struct pa_arena *arena);
 void pa_background_stop(struct pa_arena *arena);
 void pa_background_first(struct pa_arena *arena);
 void pa_background_kick(struct pa_arena *arena);
+void pa_background_break(struct pa_arena *arena);
 void pa_background_pressure(struct pa_arena *arena);
 bool pa_background_pause(struct pa_arena *arena);
 int pa_background_init(void);

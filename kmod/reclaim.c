@@ -427,6 +427,9 @@ static bool pa_reclaim_chunk(struct pa_walk *walk, struct pa_chunk *c, unsigned 
 	atomic64_add(freed << PAGE_SHIFT, &arena->count.bytes_reclaimed);
 	if (!later)
 		walk->scanned += seen;
+	/* The worker may wait for memory. */
+	if (err == -ENOMEM)
+		pa_background_break(arena);
 	walk->freed += freed;
 	pa_chunk_unlock_put(arena, c);
 	if (atomic_dec_and_test(&arena->reclaim_pins))

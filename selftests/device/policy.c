@@ -869,6 +869,45 @@ static void test_budget(void)
 	pa_close(&a);
 }
 
+/* What is copied to break huge chunks counts into the budget. */
+static void test_budget_break(void)
+{
+	enum { NR = 40, PERCENT = 10 };
+	const __u64 live = 64 * KiB;
+	__u64 start, elapsed, bound, longest = 0, was = 0, at[NR];
+	struct pagearena_stats st;
+	struct arena a;
+
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 128 * MiB,
+					      .fit = PAGEARENA_FIT_BEST });
+	pa_scavenging(&a, 0, 0, 0);
+	sparse_make(&a, at, NR, live);
+	if (pa_stats(a.fd).huge_bytes != NR * CHUNK)
+		SKIP("no huge folios to be had");
+	start = pa_now();
+	pa_scavenging(&a, PERCENT, 0, 0);
+	do {
+		usleep(5000);
+		st = pa_stats(a.fd);
+		longest = MAX(longest, st.background_ns - was);
+		was = st.background_ns;
+	} while (st.backed_free > 2 * CHUNK);
+	elapsed = pa_now() - start;
+	bound = elapsed * PERCENT * 3 / 200 + longest;
+	pa_say("%llu chunks broken in %llu ms; %llu us (%llu.%02llu %% of %u %%) in %llu runs",
+	       (unsigned long long)st.nr_demote, (unsigned long long)(elapsed / MS),
+	       (unsigned long long)(st.background_ns / 1000),
+	       (unsigned long long)(st.background_ns * 100 / elapsed),
+	       (unsigned long long)(st.background_ns * 10000 / elapsed % 100), PERCENT,
+	       (unsigned long long)st.nr_background);
+	pa_say("the longest run took %llu us", (unsigned long long)longest / 1000);
+	CHECK_OP(st.background_ns, <=, bound);
+	CHECK_OP(st.nr_demote, >=, NR - 3);
+	sparse_check(&a, at, NR, live);
+	check_quiet(&a);
+	pa_close(&a);
+}
+
 /* Many spans that cannot be released: however many, the lock is let go in between. */
 static void test_hold(void)
 {
@@ -1671,6 +1710,7 @@ static const struct pa_test tests[] = {
 	{ "refaults are counted, and slow it down", test_refault },
 	{ "what was scavenged on request is no refault", test_no_refault },
 	{ "the CPU budget is kept", test_budget },
+	{ "the CPU budget is kept by copying, too", test_budget_break },
 	{ "the heap lock is held for one batch", test_hold },
 	{ "many arenas, one worker", test_many },
 	{ "a soft limit releases first, and goes on", test_soft },
