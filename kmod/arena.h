@@ -297,7 +297,8 @@ int pa_limit_enforce(struct pa_arena *arena);
 void pa_limit_approach(struct pa_arena *arena);
 u64 pa_scavenge_batch(struct pa_arena *arena, u64 bytes, u64 age);
 u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes);
-unsigned long pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c);
+u64 pa_scavenge_idle(struct pa_arena *arena, u64 bytes, u64 age, u64 *next);
+int pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c, unsigned long *freed);
 
 /* quota.c */
 int pa_quota_reserve(struct pa_arena *arena, struct pagearena_setup *setup);

@@ -8,8 +8,9 @@
  *
  * What goes: the oldest free memory, as long as it has been free for longer than the age
  * limit, and more is free than is to be retained (a share of what is in use, as Go's scavenger
- * keeps 10 percent).  What shares a huge folio with live memory stays; only after the kernel
- * was short of memory it goes, too.
+ * keeps 10 percent).  What shares a huge folio with live memory goes when nothing else does:
+ * where little is alive, and nothing was allocated or freed for longer than the age limit; or
+ * after the kernel was short of memory.
  *
  * The pace is that of Go's scavenger: the worker measures how long a batch took, and sleeps
  * until that is its share of a CPU.  Of what it has released it remembers which pages and when
@@ -133,10 +134,25 @@ void pa_background_kick(struct pa_arena *arena)
 }
 
 /**
+ * pa_background_break() - memory is short, and huge chunks shall be broken
+ * @arena: the arena
+ *
+ * Context: atomic, in reclaim.
+ */
+void pa_background_break(struct pa_arena *arena)
+{
+	if (!READ_ONCE(arena->policy.scavenge_percent))
+		return;
+	WRITE_ONCE(arena->background.want_break, true);
+	if (!READ_ONCE(arena->background.queued))
+		pa_queue_at(arena, ktime_get_ns() + PA_PERIOD_MIN);
+}
+
+/**
  * pa_background_pressure() - memory is short
  * @arena: the arena
  *
- * What the shrinker cannot take, as it would have to be copied, is the worker's.
+ * What the shrinker does not take, as too much of it would have to be copied, is the worker's.
  *
  * Context: atomic, in reclaim.
  */
@@ -145,25 +161,32 @@ void pa_background_pressure(struct pa_arena *arena)
 	u64 free = READ_ONCE(arena->nr_small) + ((u64)READ_ONCE(arena->nr_huge) << PA_CHUNK_ORDER) -
 		   READ_ONCE(arena->nr_inuse);
 
-	if ((s64)(free - READ_ONCE(arena->nr_reclaimable)) < (s64)PA_CHUNK_PAGES / 2 ||
-	    !READ_ONCE(arena->policy.scavenge_percent))
-		return;
-	WRITE_ONCE(arena->background.want_break, true);
-	if (!READ_ONCE(arena->background.queued))
-		pa_queue_at(arena, ktime_get_ns() + PA_PERIOD_MIN);
+	if ((s64)(free - READ_ONCE(arena->nr_reclaimable)) >= (s64)PA_CHUNK_PAGES / 2)
+		pa_background_break(arena);
 }
 
 /* The worker */
 
-/* Pages that shall go, and of these how many can without copying.  Heap lock. */
-static u64 pa_excess_free(struct pa_arena *arena)
+/*
+ * Pages that shall go and can without copying; @sparse is set to those that can by breaking
+ * huge chunks.  What AUTO would back with free memory at the next touch is not worth that, and
+ * where all shall be huge, or what was asked for by PROMOTE alone, nothing is broken unasked.
+ * Heap lock.
+ */
+static u64 pa_excess_free(struct pa_arena *arena, u64 *sparse)
 {
 	u64 free = pa_nr_backed(arena) - arena->nr_inuse;
 	u64 retain = div_u64(arena->nr_inuse * READ_ONCE(arena->policy.retain_percent), 100);
 
+	u64 plain, keep = max_t(u64, retain, PA_AUTO_SLACK >> PAGE_SHIFT);
+
 	lockdep_assert_held(&arena->lock);
 	pa_settle(arena);
-	return free > retain ? min(free - retain, arena->nr_reclaimable - arena->nr_sparse) : 0;
+	plain = free > retain ? min(free - retain, arena->nr_reclaimable - arena->nr_sparse) : 0;
+	*sparse = 0;
+	if (arena->setup.huge == PAGEARENA_HUGE_AUTO && free - plain > keep)
+		*sparse = min(free - plain - keep, arena->nr_sparse);
+	return plain;
 }
 
 /* When was the last span freed that has something to release?  0: there is none. */
@@ -245,17 +268,18 @@ static u64 pa_serve_once(struct pa_arena *arena)
 	unsigned int percent = READ_ONCE(arena->policy.scavenge_percent);
 	struct pa_background *bg = &arena->background;
 	u64 start = ktime_get_ns(), age, bytes, released = 0, spent, oldest, youngest, sleep;
+	u64 sparse, idle = U64_MAX;
 	bool want_break;
 
 	if (!percent)
 		return 0;
 	age = READ_ONCE(arena->policy.scavenge_age_ns);
 	spin_lock(&arena->lock);
-	bytes = pa_excess_free(arena) << PAGE_SHIFT;
+	bytes = pa_excess_free(arena, &sparse) << PAGE_SHIFT;
 	oldest = pa_oldest(arena);
 	spin_unlock(&arena->lock);
 	want_break = READ_ONCE(bg->want_break);
-	if (!bytes && !want_break)
+	if (!bytes && !sparse && !want_break)
 		return 0;
 	if (!want_break && start < oldest + age)
 		return max(oldest + age, start + PA_PERIOD_MIN);
@@ -269,6 +293,9 @@ static u64 pa_serve_once(struct pa_arena *arena)
 	if (want_break) {
 		WRITE_ONCE(bg->want_break, false);
 		released += pa_scavenge_sparse(arena, PA_BATCH_BYTES);
+	} else if (!released && sparse) {
+		released = pa_scavenge_idle(arena, min_t(u64, sparse << PAGE_SHIFT, PA_BATCH_BYTES),
+					    age, &idle);
 	}
 	mutex_unlock(&arena->scavenge_lock);
 	spent = ktime_get_ns() - start;
@@ -279,9 +306,10 @@ static u64 pa_serve_once(struct pa_arena *arena)
 	youngest = pa_youngest(arena);
 	spin_unlock(&arena->lock);
 	/* What is old and could not go waits for the next FREE. */
-	if (!released && start >= youngest + age)
-		return 0;
 	sleep = div_u64(spent * (100 - percent), percent) << bg->slow;
+	if (!released && start >= youngest + age)
+		return idle == U64_MAX ? 0 : max(idle, start + spent + max_t(u64, sleep,
+									     PA_PERIOD_MIN));
 	return start + spent + max_t(u64, sleep, released ? PA_PERIOD_MIN :
 				     max_t(u64, age / 8, PA_PERIOD_IDLE));
 }
@@ -290,7 +318,7 @@ static u64 pa_serve_once(struct pa_arena *arena)
 static void pa_serve(struct pa_arena *arena)
 {
 	struct pa_background *bg = &arena->background;
-	u64 next = pa_serve_once(arena);
+	u64 next = pa_serve_once(arena), sparse;
 	bool again = false;
 
 	spin_lock_irq(&pa_queue_lock);
@@ -307,7 +335,7 @@ static void pa_serve(struct pa_arena *arena)
 	if (again) {
 		/* A FREE that came before this found it queued. */
 		spin_lock(&arena->lock);
-		again = pa_excess_free(arena) && pa_youngest(arena) +
+		again = (pa_excess_free(arena, &sparse) || sparse) && pa_youngest(arena) +
 			READ_ONCE(arena->policy.scavenge_age_ns) > ktime_get_ns();
 		spin_unlock(&arena->lock);
 		if (again)
@@ -367,12 +395,14 @@ struct pa_shadow {
  * @c: their chunk
  * @from: first page
  * @to: the page after the last one
+ * @but: which of these stay; NULL: none
  *
  * Without memory nothing is remembered.
  *
  * Context: chunk lock; may be in reclaim.
  */
-void pa_shadow_add(struct pa_arena *arena, struct pa_chunk *c, unsigned int from, unsigned int to)
+void pa_shadow_add(struct pa_arena *arena, struct pa_chunk *c, unsigned int from, unsigned int to,
+		   const unsigned long *but)
 {
 	struct pa_shadow *shadow, *new = NULL;
 	struct pa_charge charge;
@@ -394,7 +424,7 @@ void pa_shadow_add(struct pa_arena *arena, struct pa_chunk *c, unsigned int from
 	if (shadow) {
 		shadow->when = ktime_get_ns();
 		for (i = from; i < to; i++)
-			if (test_bit(i, c->present))
+			if (test_bit(i, c->present) && !(but && test_bit(i, but)))
 				__set_bit(i, shadow->pages);
 	}
 	xa_unlock(&arena->shadows);

@@ -48,12 +48,14 @@ void pa_background_start(struct pa_arena *arena);
 void pa_background_stop(struct pa_arena *arena);
 void pa_background_first(struct pa_arena *arena);
 void pa_background_kick(struct pa_arena *arena);
+void pa_background_break(struct pa_arena *arena);
 void pa_background_pressure(struct pa_arena *arena);
 bool pa_background_pause(struct pa_arena *arena);
 int pa_background_init(void);
 void pa_background_exit(void);
 
-void pa_shadow_add(struct pa_arena *arena, struct pa_chunk *c, unsigned int from, unsigned int to);
+void pa_shadow_add(struct pa_arena *arena, struct pa_chunk *c, unsigned int from, unsigned int to,
+		   const unsigned long *but);
 void pa_shadow_hit(struct pa_arena *arena, struct pa_chunk *c, unsigned int first, unsigned int n);
 void pa_shadow_destroy(struct pa_arena *arena);
 

@@ -930,7 +930,7 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 
 	lockdep_assert_held(&c->lock);
 	if (shadow && c->nr_present)
-		pa_shadow_add(arena, c, from, to);
+		pa_shadow_add(arena, c, from, to, NULL);
 	if (c->state == PA_CHUNK_HUGE) {
 		list_add_tail(&c->huge->lru, list);
 		spin_lock(&arena->lock);
@@ -1028,7 +1028,7 @@ int pa_chunk_take(struct pa_arena *arena, struct pa_chunk *c, u64 offset, u64 le
 
 /* A huge chunk of which only a part goes is demoted first. */
 static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end,
-			   unsigned long index, u64 *freed)
+			   unsigned long index, enum pa_cause cause, u64 *freed)
 {
 	pgoff_t base = (pgoff_t)index << PA_CHUNK_ORDER;
 	struct pa_chunk *c;
@@ -1041,7 +1041,7 @@ static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end,
 		return 0;
 	mutex_lock(&c->lock);
 	if (c->state == PA_CHUNK_HUGE) {
-		err = pa_chunk_demote(arena, c, false);
+		err = pa_chunk_demote(arena, c, cause);
 		if (!err)
 			*freed += PA_CHUNK_PAGES - c->nr_present;
 	}
@@ -1054,7 +1054,8 @@ static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end,
  * @arena: the arena
  * @offset: start, in bytes, a multiple of the page size
  * @len: length in bytes, a multiple of the page size
- * @shadow: remember what went, to find out whether it is wanted back soon
+ * @cause: why; what the background releases is remembered, to find out whether it is wanted
+ *	back soon
  * @freed: increased by the number of pages that went back
  *
  * No allocated span may touch the range, and none may come to touch it meanwhile: it is
@@ -1064,7 +1065,8 @@ static int pa_release_edge(struct pa_arena *arena, pgoff_t first, pgoff_t end,
  * Return: 0; -EBUSY if a huge folio that reaches beyond the range is pinned, -ENOMEM if
  * its other contents cannot be moved: some of the range may be released already.
  */
-int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, bool shadow, u64 *freed)
+int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, enum pa_cause cause,
+		       u64 *freed)
 {
 	pgoff_t first = offset >> PAGE_SHIFT, end = (offset + len) >> PAGE_SHIFT;
 	unsigned long index, last = (end - 1) >> PA_CHUNK_ORDER;
@@ -1073,9 +1075,9 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, bool shadow,
 	LIST_HEAD(list);
 	int err;
 
-	err = pa_release_edge(arena, first, end, first >> PA_CHUNK_ORDER, freed);
+	err = pa_release_edge(arena, first, end, first >> PA_CHUNK_ORDER, cause, freed);
 	if (!err)
-		err = pa_release_edge(arena, first, end, last, freed);
+		err = pa_release_edge(arena, first, end, last, cause, freed);
 	if (err)
 		return err;
 
@@ -1091,8 +1093,8 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, bool shadow,
 				LIST_HEAD(mine);
 
 				pa_chunk_detach(arena, c, first > base ? first - base : 0,
-						min_t(pgoff_t, end - base, PA_CHUNK_PAGES), shadow,
-						&mine);
+						min_t(pgoff_t, end - base, PA_CHUNK_PAGES),
+						cause == PA_CAUSE_BACKGROUND, &mine);
 				list_for_each_entry(folio, &mine, lru)
 					pa_folio_settle(folio);
 				list_splice_tail(&mine, &list);

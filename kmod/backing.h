@@ -113,6 +113,12 @@ struct pa_chunk {
 unsigned int pa_count_some_bits(const struct pa_chunk *c, unsigned int from, unsigned int to);
 struct pa_chunk *pa_chunk_find(struct pa_arena *arena, unsigned long index);
 
+/*
+ * A huge chunk with so many live pages, or fewer, is worth breaking: three times as much is won
+ * as is copied.  It is also the most that breaking one takes for a moment, while memory is short.
+ */
+#define PA_SPARSE_PAGES	(PA_CHUNK_PAGES / 4)
+
 /**
  * pa_chunk_sparse() - is a chunk huge, and would the shrinker break it?
  * @c: the chunk
@@ -124,7 +130,7 @@ struct pa_chunk *pa_chunk_find(struct pa_arena *arena, unsigned long index);
 static inline bool pa_chunk_sparse(const struct pa_chunk *c)
 {
 	return READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse &&
-	       c->nr_inuse <= PA_CHUNK_PAGES / 4;
+	       c->nr_inuse <= PA_SPARSE_PAGES;
 }
 
 /**
@@ -140,7 +146,7 @@ static inline unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
 {
 	unsigned int free = c->nr_present - c->nr_inuse;
 
-	if (READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse > PA_CHUNK_PAGES / 4)
+	if (READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse > PA_SPARSE_PAGES)
 		return 0;
 	return free > c->nr_stuck ? free - c->nr_stuck : 0;
 }
@@ -210,7 +216,8 @@ void pa_backing_exit(void);
 int pa_backing_populate(struct pa_arena *arena, u64 offset, u64 len);
 void pa_backing_zero(struct pa_arena *arena, u64 offset, u64 len);
 int pa_chunk_take(struct pa_arena *arena, struct pa_chunk *c, u64 offset, u64 len, u64 *freed);
-int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, bool shadow, u64 *freed);
+int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, enum pa_cause cause,
+		       u64 *freed);
 void pa_backing_forget(struct pa_arena *arena);
 void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len);
 void pa_backing_destroy(struct pa_arena *arena);

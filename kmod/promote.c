@@ -20,6 +20,7 @@
 #include <linux/workqueue.h>
 
 #include "arena.h"
+#include "background.h"
 #include "backing.h"
 #include "pool.h"
 #include "promote.h"
@@ -264,22 +265,43 @@ int pa_chunk_promote(struct pa_arena *arena, unsigned long index,
 
 /* Demotion */
 
+/* Small folios for those of a chunk's pages that are in @live and have none yet. */
+static int pa_small_fill(struct pa_arena *arena, struct pa_chunk *c, const unsigned long *live,
+			 struct folio **small, gfp_t gfp)
+{
+	unsigned int i;
+
+	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
+		if (small[i])
+			continue;
+		small[i] = pa_folio_alloc(arena, gfp, 0, (c->index << PA_CHUNK_ORDER) + i);
+		if (!small[i])
+			return -ENOMEM;
+		cond_resched();
+	}
+	return 0;
+}
+
 /**
  * pa_chunk_demote() - move what is alive in a huge chunk to small folios
  * @arena: the arena
  * @c: a huge chunk
- * @reclaim: the caller is in reclaim: wait for nothing, and leave the system its reserves.  The
- *	memory cgroup is charged whatever its limit is (the core does so for whoever reclaims),
- *	and gets more back in the end
+ * @cause: why
  *
- * The huge folio goes back.  What is free in the chunk is not backed any more.  If that fails,
- * the chunk is as it was, but not mapped.
+ * The huge folio goes back.  What is free in the chunk is not backed any more.  Without memory
+ * for all of it nothing has changed; if somebody holds the folio, the chunk is just not mapped.
+ *
+ * In reclaim it waits for nothing, and leaves the system its reserves.  The memory cgroup is
+ * charged whatever its limit is: the core does so for whoever reclaims (PF_MEMALLOC), as it gets
+ * more back in the end.
  *
  * Context: chunk lock; may sleep.
- * Return: 0; -EBUSY if somebody else holds the folio; -ENOMEM.
+ * Return: 0; -EBUSY if somebody else holds the folio; -ENOMEM; in reclaim, -EAGAIN if a fault
+ * is under way.
  */
-int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, bool reclaim)
+int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, enum pa_cause cause)
 {
+	const bool reclaim = cause == PA_CAUSE_RECLAIM;
 	const gfp_t gfp_table = reclaim ? PA_GFP_RECLAIM | __GFP_ACCOUNT : GFP_KERNEL_ACCOUNT;
 	const gfp_t gfp = reclaim ? PA_GFP_RECLAIM | __GFP_HIGHMEM | __GFP_ACCOUNT : PA_GFP_DEMOTE;
 	DECLARE_BITMAP(live, PA_CHUNK_PAGES);
@@ -287,23 +309,28 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, bool reclaim)
 	struct folio *huge = c->huge, **small;
 	struct pa_charge charge;
 	unsigned int i, n = 0;
-	int err = 0;
+	int err = -ENOMEM;
 
 	lockdep_assert_held(&c->lock);
 	pa_charge_begin(arena, &charge);
 	small = kcalloc(PA_CHUNK_PAGES, sizeof(*small), gfp_table);
 	pa_charge_end(&charge);
-	if (!small) {
-		err = -ENOMEM;
+	if (!small)
 		goto out;
-	}
+	/* All that it takes, before anything is done. */
+	spin_lock(&arena->lock);
+	pa_chunk_live(arena, c->index, live, NULL);
+	spin_unlock(&arena->lock);
+	err = pa_small_fill(arena, c, live, small, gfp);
+	if (err)
+		goto out;
 
 	if (!reclaim) {
 		pa_folio_settle(huge);
 	} else if (folio_trylock(huge)) {
 		folio_unlock(huge);
 	} else {
-		err = -EBUSY;
+		err = -EAGAIN;
 		goto out;
 	}
 	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
@@ -311,20 +338,27 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, bool reclaim)
 		err = -EBUSY;
 		goto out;
 	}
+	/* Spans may have come and gone until the zap. */
 	spin_lock(&arena->lock);
 	pa_chunk_live(arena, c->index, live, NULL);
 	spin_unlock(&arena->lock);
-	for_each_set_bit(i, live, PA_CHUNK_PAGES) {
-		small[i] = pa_folio_alloc(arena, gfp, 0,
-					  (c->index << PA_CHUNK_ORDER) + i);
-		if (!small[i]) {
-			err = -ENOMEM;
-			goto out;
+	err = pa_small_fill(arena, c, live, small, gfp);
+	if (err)
+		goto out;
+	for (i = 0; i < PA_CHUNK_PAGES; i++) {
+		if (!small[i])
+			continue;
+		if (test_bit(i, live)) {
+			copy_highpage(&small[i]->page, folio_page(huge, i));
+			n++;
+		} else {
+			folio_put(small[i]);
+			small[i] = NULL;
 		}
-		copy_highpage(&small[i]->page, folio_page(huge, i));
-		n++;
 		cond_resched();
 	}
+	if (reclaim || cause == PA_CAUSE_BACKGROUND)
+		pa_shadow_add(arena, c, 0, PA_CHUNK_PAGES, live);
 
 	spin_lock(&arena->lock);
 	/* A span that was allocated meanwhile counts its pages as backed; they are not now. */

@@ -7,6 +7,8 @@
 
 #include <linux/types.h>
 
+#include "arena.h"
+
 struct pa_arena;
 struct pa_chunk;
 
@@ -26,7 +28,7 @@ struct pa_promote_opts {
 
 int pa_chunk_promote(struct pa_arena *arena, unsigned long index,
 		     const struct pa_promote_opts *opts);
-int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, bool reclaim);
+int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, enum pa_cause cause);
 
 void pa_chunk_begin_anew(struct pa_arena *arena, struct pa_chunk *c);
 

@@ -7,10 +7,11 @@
  * item is in a list_lru, which has a list for each node and each memory cgroup, moves them to
  * the parent when a cgroup goes away, and tells the core to call the shrinker.
  *
- * What counts as reclaimable is what costs nothing but a zap: free pages of small chunks,
- * and huge chunks that are free as a whole.  Chunks go in the order in which they came to
- * have something free; one that was used since the last look gets another round.  Huge
- * chunks that are free in part would have to be copied, which takes memory: those are left
+ * What counts as reclaimable is, first, what costs nothing but a zap: free pages of small
+ * chunks, and huge chunks that are free as a whole.  Chunks go in the order in which they came
+ * to have something free; one that was used since the last look gets another round.  When
+ * nothing of that is left, huge chunks go of which a quarter or less is alive: that is copied to
+ * small folios, so at least three times as much is won as it takes meanwhile.  The rest is left
  * to the background (see background.c), which is told.
  *
  * Reclaim can be entered from any allocation, the module's own as well, so all that is ever
@@ -18,6 +19,7 @@
  * (i_mmap_rwsem, page-table locks) is what the core's own reclaim blocks on.
  */
 #include <linux/fs.h>
+#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/list_lru.h>
 #include <linux/memcontrol.h>
@@ -157,6 +159,7 @@ static struct pa_item *pa_item_new(struct pa_arena *arena, struct pa_chunk *c, i
 	INIT_LIST_HEAD(&item->lru);
 	item->arena = arena;
 	item->chunk = c;
+	item->used = get_jiffies_64();
 	/* The allocator may have had to take another node, and list_lru goes by that. */
 	item->nid = page_to_nid(virt_to_page(item));
 	return item;
@@ -384,26 +387,6 @@ static PA_LRU_WALK(pa_isolate)
 	return LRU_REMOVED;
 }
 
-/* Takes what can be taken of a chunk that pa_isolate() has found. */
-static unsigned long pa_reclaim_chunk(struct pa_chunk *c)
-{
-	struct pa_arena *arena = c->item->arena;
-	unsigned long freed = pa_scavenge_locked(arena, c);
-
-	spin_lock(&arena->lock);
-	/* What could not be taken is not counted again before something happens to it. */
-	c->nr_stuck = 0;
-	c->nr_stuck = pa_chunk_reclaimable(c);
-	pa_item_update(arena, c);
-	spin_unlock(&arena->lock);
-	trace_pagearena_reclaim(arena->id, c->index, freed << PAGE_SHIFT);
-	atomic64_add(freed << PAGE_SHIFT, &arena->count.bytes_reclaimed);
-	pa_chunk_unlock_put(arena, c);
-	if (atomic_dec_and_test(&arena->reclaim_pins))
-		wake_up_var(&arena->reclaim_pins);
-	return freed;
-}
-
 /*
  * A walk through the list of a node and a cgroup.  Every item is looked at twice at most, as it
  * may be young the first time; and then again, if huge chunks were passed over that have to be
@@ -419,12 +402,62 @@ struct pa_walk {
 	bool sparse;
 };
 
+/*
+ * Takes what can be taken of a chunk that pa_isolate() has found.  Returns false if there was no
+ * memory for that.
+ */
+static bool pa_reclaim_chunk(struct pa_walk *walk, struct pa_chunk *c, unsigned int seen)
+{
+	struct pa_arena *arena = c->item->arena;
+	unsigned long freed;
+	int err = pa_scavenge_locked(arena, c, &freed);
+	bool later = err == -ENOMEM || err == -EAGAIN;
+
+	spin_lock(&arena->lock);
+	/* What could not be taken is not counted again before something happens to it. */
+	c->nr_stuck = 0;
+	if (!later)
+		c->nr_stuck = pa_chunk_reclaimable(c);
+	pa_item_update(arena, c);
+	/* But for what can be tried again: its turn comes after the others'. */
+	if (c->item->nr && !READ_ONCE(c->item->listed))
+		pa_item_list(c->item);
+	spin_unlock(&arena->lock);
+	trace_pagearena_reclaim(arena->id, c->index, freed << PAGE_SHIFT);
+	atomic64_add(freed << PAGE_SHIFT, &arena->count.bytes_reclaimed);
+	if (!later)
+		walk->scanned += seen;
+	/* The worker may wait for memory. */
+	if (err == -ENOMEM)
+		pa_background_break(arena);
+	walk->freed += freed;
+	pa_chunk_unlock_put(arena, c);
+	if (atomic_dec_and_test(&arena->reclaim_pins))
+		wake_up_var(&arena->reclaim_pins);
+	return err != -ENOMEM;
+}
+
+/*
+ * Where a look through a whole list has found nothing but chunks to be broken.  So that each of
+ * these does not take another look, this is believed for a tenth of a second; what comes to be
+ * free meanwhile may have to wait so long for its turn, no more.
+ */
+static unsigned long pa_only_sparse;
+
+static unsigned long pa_walk_key(const struct pa_walk *walk)
+{
+	unsigned long where = hash_long((unsigned long)walk->memcg + walk->nid, BITS_PER_LONG);
+
+	return (where + jiffies / (HZ / 10 + 1)) | 1;
+}
+
 static void pa_walk_begin(struct pa_walk *walk, int nid, struct mem_cgroup *memcg)
 {
 	memset(walk, 0, sizeof(*walk));
 	walk->nid = nid;
 	walk->memcg = memcg;
 	walk->looks = 2 * list_lru_count_one(&pa_chunks_lru, nid, memcg);
+	walk->sparse = READ_ONCE(pa_only_sparse) == pa_walk_key(walk);
 }
 
 /* Takes one chunk's worth from a list.  False: there was nothing, or nothing to be had. */
@@ -446,6 +479,7 @@ static bool pa_reclaim_one(struct pa_walk *walk)
 			if (walk->sparse || !walk->passed)
 				return false;
 			walk->sparse = true;
+			WRITE_ONCE(pa_only_sparse, pa_walk_key(walk));
 			walk->looks = 2 * list_lru_count_one(&pa_chunks_lru, walk->nid,
 							     walk->memcg);
 			continue;
@@ -453,11 +487,8 @@ static bool pa_reclaim_one(struct pa_walk *walk)
 		walk->looks--;
 		list_lru_walk_one(&pa_chunks_lru, walk->nid, walk->memcg, pa_isolate, &arg, &one);
 		walk->passed |= arg.passed;
-		if (!arg.c)
-			continue;
-		walk->scanned += arg.seen;
-		walk->freed += pa_reclaim_chunk(arg.c);
-		return true;
+		if (arg.c)
+			return pa_reclaim_chunk(walk, arg.c, arg.seen);
 	}
 }
 

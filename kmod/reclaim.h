@@ -5,6 +5,7 @@
 #ifndef PAGEARENA_RECLAIM_H
 #define PAGEARENA_RECLAIM_H
 
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/types.h>
 #include <linux/vmstat.h>
@@ -26,6 +27,7 @@ struct poll_table_struct;
  * @nr_sparse: of these, pages that are won by breaking a huge folio; likewise
  * @listed: it is, or is about to be, in the list; see pa_item_update()
  * @young: something was freed or allocated in the chunk since the shrinker looked
+ * @used: when that was, in jiffies of get_jiffies_64(); protected by the heap lock
  */
 struct pa_item {
 	struct list_head lru;
@@ -36,6 +38,7 @@ struct pa_item {
 	unsigned int nr_sparse;
 	bool listed;
 	bool young;
+	u64 used;
 };
 
 /**
@@ -85,6 +88,7 @@ static inline void pa_item_update(struct pa_arena *arena, struct pa_chunk *c)
 	WRITE_ONCE(item->nr_sparse, sparse);
 	mod_node_page_state(NODE_DATA(item->nid), NR_KERNEL_MISC_RECLAIMABLE, change);
 	item->young |= item->nr != 0;
+	item->used = get_jiffies_64();
 	WRITE_ONCE(item->nr, nr);
 	if (!nr)
 		return;

@@ -51,8 +51,7 @@ static int pa_op_unused(void *ctx, u64 offset, u64 len)
 	if (sc->cause == PA_CAUSE_RECLAIM) {
 		err = pa_chunk_take(arena, sc->chunk, offset, len, &freed);
 	} else {
-		err = pa_backing_release(arena, offset, len, sc->cause == PA_CAUSE_BACKGROUND,
-					 &freed);
+		err = pa_backing_release(arena, offset, len, sc->cause, &freed);
 		pa_fill_spares(arena);
 		cond_resched();
 	}
@@ -75,7 +74,7 @@ static int pa_op_fault(void *ctx, u64 offset, u64 len)
 	int err;
 
 	spin_unlock(&arena->lock);
-	err = pa_backing_release(arena, offset, len, false, &freed);
+	err = pa_backing_release(arena, offset, len, PA_CAUSE_CALL, &freed);
 	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
 	spin_lock(&arena->lock);
 	return err;
@@ -261,14 +260,27 @@ static int pa_sparse_cmp(const void *a, const void *b)
 				    (x->index < y->index ? -1 : x->index > y->index);
 }
 
+/* Which huge chunks the third pass breaks. */
+struct pa_break {
+	unsigned int max_live;	/* no more live pages than this */
+	u64 min_age;		/* what has been free for longer, in ns */
+	u64 idle;		/* nothing was allocated or freed in it for longer, in ns */
+	u64 *next;		/* set to when the first is so long idle that is not yet */
+};
+
+/* For how long nothing has been allocated or freed, in ns. */
+static u64 pa_item_idle(const struct pa_item *item)
+{
+	return jiffies64_to_nsecs(get_jiffies_64() - item->used);
+}
+
 /*
  * The third pass: huge chunks that are partly free, the sparsest first.  Without memory for
  * the list nothing is broken.
  */
 static u64 pa_scavenge_break(struct pa_arena *arena, struct pa_scavenging *sc, u64 bytes,
-			     u64 min_age, bool force, bool (*stop)(void *ctx))
+			     const struct pa_break *which, bool (*stop)(void *ctx))
 {
-	unsigned int max_live = force ? PA_CHUNK_PAGES - 1 : PA_CHUNK_PAGES / 2;
 	unsigned long index = 0, n = 0, room = READ_ONCE(arena->nr_huge), i;
 	struct pa_sparse *sparse;
 	u64 released = 0;
@@ -279,14 +291,23 @@ static u64 pa_scavenge_break(struct pa_arena *arena, struct pa_scavenging *sc, u
 	if (!sparse)
 		return 0;
 	while (n < room && xa_find(&arena->chunks, &index, ULONG_MAX, XA_PRESENT)) {
-		DECLARE_BITMAP(live, PA_CHUNK_PAGES);
+		struct pa_chunk *c;
+		u64 idle;
 
 		spin_lock(&arena->lock);
-		if (pa_chunk_is_huge(arena, (u64)index << PA_CHUNK_SHIFT)) {
-			pa_chunk_live(arena, index, live, NULL);
-			sparse[n].index = index;
-			sparse[n].live = bitmap_weight(live, PA_CHUNK_PAGES);
-			n += sparse[n].live <= max_live;
+		c = xa_load(&arena->chunks, index);
+		/* All of a huge chunk is present, so what is in use is what is alive. */
+		if (c && c->item && c->nr_present && READ_ONCE(c->state) == PA_CHUNK_HUGE &&
+		    c->nr_inuse <= which->max_live) {
+			idle = pa_item_idle(c->item);
+			if (idle >= which->idle) {
+				sparse[n].index = index;
+				sparse[n].live = c->nr_inuse;
+				n++;
+			} else if (which->next && which->idle - idle < KTIME_MAX) {
+				idle = ktime_get_ns() + which->idle - idle;
+				*which->next = min(*which->next, idle);
+			}
 		}
 		spin_unlock(&arena->lock);
 		index++;
@@ -304,7 +325,7 @@ static u64 pa_scavenge_break(struct pa_arena *arena, struct pa_scavenging *sc, u
 		if (over)
 			break;
 		pa_fill_spares(arena);
-		released += pa_scavenge_spans(arena, sc, sparse[i].index, min_age);
+		released += pa_scavenge_spans(arena, sc, sparse[i].index, which->min_age);
 	}
 	kvfree(sparse);
 	return released;
@@ -320,8 +341,12 @@ static u64 pa_scavenge_break(struct pa_arena *arena, struct pa_scavenging *sc, u
  */
 int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 {
+	struct pa_break which = { .max_live = PA_CHUNK_PAGES / 2, .min_age = req->min_age_ns };
 	struct pa_scavenging sc = { .cause = PA_CAUSE_CALL };
 	u64 age = req->min_age_ns, done;
+
+	if (req->flags & PAGEARENA_SCAVENGE_FORCE)
+		which.max_live = PA_CHUNK_PAGES - 1;
 
 	/* All that there is: also what is zeroed in advance. */
 	if (req->bytes == U64_MAX && !age)
@@ -333,8 +358,7 @@ int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 		done += pa_scavenge_pass(arena, &sc, PA_PASS_SPARE, req->bytes - done, age, age,
 					 pa_stop_any);
 	if (done < req->bytes && req->flags & PAGEARENA_SCAVENGE_BREAK)
-		done += pa_scavenge_break(arena, &sc, req->bytes - done, age,
-					  req->flags & PAGEARENA_SCAVENGE_FORCE, pa_stop_any);
+		done += pa_scavenge_break(arena, &sc, req->bytes - done, &which, pa_stop_any);
 	req->released = done;
 	req->backed = sc.freed << PAGE_SHIFT;
 	mutex_unlock(&arena->scavenge_lock);
@@ -419,6 +443,7 @@ static u64 pa_excess(struct pa_arena *arena)
  */
 int pa_limit_enforce(struct pa_arena *arena)
 {
+	const struct pa_break all = { .max_live = PA_CHUNK_PAGES - 1 };
 	struct pa_scavenging sc = { .cause = PA_CAUSE_LIMIT };
 	u64 excess = pa_excess(arena), released;
 	int err = 0;
@@ -436,7 +461,7 @@ int pa_limit_enforce(struct pa_arena *arena)
 			released = pa_scavenge_pass(arena, &sc, PA_PASS_SPARE, excess, false, 0,
 						    pa_stop_fatal);
 		if (!released)
-			released = pa_scavenge_break(arena, &sc, excess, 0, true, pa_stop_fatal);
+			released = pa_scavenge_break(arena, &sc, excess, &all, pa_stop_fatal);
 		if (!released) {
 			err = fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 			break;
@@ -524,15 +549,41 @@ u64 pa_scavenge_batch(struct pa_arena *arena, u64 bytes, u64 age)
  * @arena: an arena that is set up
  * @bytes: stop when so much has been released
  *
+ * Memory was short, so half of a chunk is enough, however young it is.
+ *
  * Context: scavenge_lock; may sleep.
  * Return: bytes of memory that went back.
  */
 u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes)
 {
+	const struct pa_break which = { .max_live = PA_CHUNK_PAGES / 2 };
 	struct pa_scavenging sc = { .cause = PA_CAUSE_BACKGROUND };
 
 	lockdep_assert_held(&arena->scavenge_lock);
-	pa_scavenge_break(arena, &sc, bytes, 0, false, pa_stop_background);
+	pa_scavenge_break(arena, &sc, bytes, &which, pa_stop_background);
+	return sc.freed << PAGE_SHIFT;
+}
+
+/**
+ * pa_scavenge_idle() - break sparse huge chunks that nobody has used for long, in the background
+ * @arena: an arena that is set up
+ * @bytes: stop when so much has been released
+ * @age: in which nothing has been allocated or freed for longer, in ns
+ * @next: set to when the first will be so old that is not yet, in ns; U64_MAX: there is none
+ *
+ * Sparse is what the shrinker would break as well, see pa_chunk_sparse().
+ *
+ * Context: scavenge_lock; may sleep.
+ * Return: bytes of memory that went back.
+ */
+u64 pa_scavenge_idle(struct pa_arena *arena, u64 bytes, u64 age, u64 *next)
+{
+	const struct pa_break which = { .max_live = PA_SPARSE_PAGES, .idle = age, .next = next };
+	struct pa_scavenging sc = { .cause = PA_CAUSE_BACKGROUND };
+
+	lockdep_assert_held(&arena->scavenge_lock);
+	*next = U64_MAX;
+	pa_scavenge_break(arena, &sc, bytes, &which, pa_stop_background);
 	return sc.freed << PAGE_SHIFT;
 }
 
@@ -540,14 +591,17 @@ u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes)
  * pa_scavenge_locked() - release what can be released of a chunk without waiting
  * @arena: an arena that is set up
  * @c: one of its chunks
+ * @freed: set to the number of pages that went back
  *
  * Context: the chunk's lock; may be in reclaim.
- * Return: number of pages that went back.
+ * Return: 0; -ENOMEM if there was no memory to break a huge folio; -EAGAIN if a fault was in the
+ * way of that; -EBUSY if somebody holds the folio.
  */
-unsigned long pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c)
+int pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c, unsigned long *freed)
 {
 	struct pa_scavenging sc = { .cause = PA_CAUSE_RECLAIM, .chunk = c };
 	bool sparse;
+	int err = 0;
 
 	lockdep_assert_held(&c->lock);
 	/* Without spares only whole spans can go. */
@@ -557,8 +611,12 @@ unsigned long pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c)
 	sparse = pa_chunk_sparse(c);
 	spin_unlock(&arena->lock);
 	/* What is left of it then are free spans without memory. */
-	if (sparse && !pa_chunk_demote(arena, c, true))
-		sc.freed += PA_CHUNK_PAGES - c->nr_present;
-	pa_scavenge_spans(arena, &sc, c->index, 0);
-	return sc.freed;
+	if (sparse)
+		err = pa_chunk_demote(arena, c, PA_CAUSE_RECLAIM);
+	if (sparse && !err)
+		sc.freed = PA_CHUNK_PAGES - c->nr_present;
+	if (!err)
+		pa_scavenge_spans(arena, &sc, c->index, 0);
+	*freed = sc.freed;
+	return err;
 }

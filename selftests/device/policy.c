@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "pa_test.h"
 
@@ -501,6 +502,168 @@ static void test_oldest(void)
 	pa_close(&a);
 }
 
+/* Huge chunks, all of each allocated, of which the first @live bytes stay; returns the spans. */
+static void sparse_make(struct arena *a, __u64 *at, unsigned int nr, __u64 live)
+{
+	__u64 rest[64];
+	unsigned int i;
+
+	CHECK_OP(nr, <=, ARRAY_SIZE(rest));
+	for (i = 0; i < nr; i++) {
+		at[i] = pa_alloc(a, live, CHUNK, 0);
+		rest[i] = pa_alloc(a, CHUNK - live, 0, 0);
+		CHECK_EQ(rest[i], at[i] + live);
+		pa_fill(a->base + at[i], live, i);
+		pa_fill(a->base + rest[i], CHUNK - live, i);
+	}
+	for (i = 0; i < nr; i++)
+		pa_free(a, rest[i]);
+}
+
+static void sparse_check(struct arena *a, const __u64 *at, unsigned int nr, __u64 live)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!pa_filled(a->base + at[i], live, i))
+			pa_fail("what is live in chunk %u lost its contents", i);
+}
+
+static bool nearly_all_broken(void *arg)
+{
+	/* But for what AUTO takes anyway. */
+	return pa_stats(((struct arena *)arg)->fd).backed_free <= 2 * CHUNK;
+}
+
+/* Of old huge chunks that are nearly free what is live is moved, where AUTO is the policy. */
+static void test_break_old(void)
+{
+	enum { NR = 16 };
+	const __u64 live = 2 * CHUNK / 16, dense = CHUNK / 8 * 3;
+	__u64 at[NR], more[4], age = 300 * MS;
+	struct pagearena_stats st;
+	unsigned int i, huge;
+	struct arena a;
+
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 128 * MiB,
+					      .fit = PAGEARENA_FIT_BEST });
+	pa_scavenging(&a, 0, 0, age);
+	/* In this order the holes of the first are too small for the second. */
+	sparse_make(&a, more, 4, dense);
+	sparse_make(&a, at, NR, live);
+	st = pa_stats(a.fd);
+	if (st.huge_bytes != (NR + 4) * CHUNK)
+		SKIP("no huge folios to be had");
+	CHECK_EQ(st.backed_free, NR * (CHUNK - live) + 4 * (CHUNK - dense));
+	CHECK_EQ(st.reclaimable, NR * (CHUNK - live));
+	/* All of it is retained: nothing happens. */
+	pa_scavenging(&a, 100, 1000, age);
+	st = pa_settled(&a);
+	CHECK_EQ(st.nr_demote, 0);
+	/* None of it is: the sparse ones go, down to what is not worth it, the others do not. */
+	pa_scavenging(&a, 100, 0, age);
+	for (i = 0; i < 200 && pa_stats(a.fd).nr_demote < NR - 1; i++)
+		usleep(50000);
+	st = pa_settled(&a);
+	huge = (unsigned int)(st.huge_bytes / CHUNK);
+	pa_say("%llu demoted, %u still huge, %llu KiB free", (unsigned long long)st.nr_demote, huge,
+	       (unsigned long long)st.backed_free >> 10);
+	CHECK_OP(st.nr_demote, >=, NR - 1);
+	CHECK_EQ(st.nr_demote + huge, NR + 4);
+	CHECK_OP(huge, >=, 4);
+	CHECK_EQ(st.bytes_background, st.nr_demote * (CHUNK - live));
+	CHECK_EQ(st.bytes_copied, st.nr_demote * live);
+	CHECK_EQ(st.bytes_reclaimed + st.bytes_limited, 0);
+	sparse_check(&a, at, NR, live);
+	sparse_check(&a, more, 4, dense);
+	pa_check(&a);
+	/* What is free there can be had as any other, and is zero. */
+	for (i = 0; i < NR; i++) {
+		CHECK_EQ(pa_alloc(&a, CHUNK - live, 0, 0), at[i] + live);
+		if (!pa_query(&a, at[i] + live).backed)
+			CHECK(pa_zero(a.base + at[i] + live, CHUNK - live));
+		pa_fill(a.base + at[i] + live, CHUNK - live, i);
+	}
+	sparse_check(&a, at, NR, live);
+	for (i = 0; i < NR; i++)
+		CHECK(pa_filled(a.base + at[i] + live, CHUNK - live, i));
+	check_quiet(&a);
+	pa_close(&a);
+}
+
+/* A few chunks are not worth it, and neither is what shall be huge always. */
+static void test_break_not(void)
+{
+	enum { NR = 8 };
+	const __u64 live = 64 * KiB;
+	struct pagearena_stats st;
+	struct arena a, b;
+	__u64 at[NR], bt[NR];
+
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+					      .fit = PAGEARENA_FIT_BEST });
+	pa_open(&b, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+					      .fit = PAGEARENA_FIT_BEST,
+					      .huge = PAGEARENA_HUGE_ALWAYS });
+	pa_scavenging(&a, 100, 0, 0);
+	pa_scavenging(&b, 100, 0, 0);
+	sparse_make(&a, at, 2, live);
+	sparse_make(&b, bt, NR, live);
+	if (pa_stats(a.fd).huge_bytes != 2 * CHUNK || pa_stats(b.fd).huge_bytes != NR * CHUNK)
+		SKIP("no huge folios to be had");
+	st = pa_settled(&a);
+	CHECK_EQ(st.huge_bytes, 2 * CHUNK);
+	CHECK_EQ(st.nr_demote, 0);
+	st = pa_settled(&b);
+	CHECK_EQ(st.huge_bytes, NR * CHUNK);
+	CHECK_EQ(st.nr_demote, 0);
+	sparse_check(&a, at, 2, live);
+	sparse_check(&b, bt, NR, live);
+	check_quiet(&a);
+	check_quiet(&b);
+	pa_close(&a);
+	pa_close(&b);
+}
+
+/* A chunk of which somebody holds a page is left alone, and the worker goes to sleep. */
+static void test_break_pinned(void)
+{
+	enum { NR = 8 };
+	const __u64 live = 64 * KiB;
+	struct pagearena_stats st;
+	struct iovec iov[NR];
+	struct arena a;
+	__u64 at[NR];
+	int pipes[2];
+	unsigned int i;
+
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+					      .fit = PAGEARENA_FIT_BEST });
+	pa_scavenging(&a, 0, 0, 0);
+	sparse_make(&a, at, NR, live);
+	if (pa_stats(a.fd).huge_bytes != NR * CHUNK)
+		SKIP("no huge folios to be had");
+	/* A page in a pipe holds its folio. */
+	CHECK(!pipe(pipes));
+	for (i = 0; i < NR; i++)
+		iov[i] = (struct iovec){ a.base + at[i], 4 * KiB };
+	if (vmsplice(pipes[1], iov, NR, 0) < 0)
+		SKIP("vmsplice: %s", strerror(errno));
+	pa_scavenging(&a, 100, 0, 0);
+	st = pa_settled(&a);
+	CHECK_EQ(st.huge_bytes, NR * CHUNK);
+	CHECK_EQ(st.nr_demote, 0);
+	sparse_check(&a, at, NR, live);
+	close(pipes[0]);
+	close(pipes[1]);
+	/* The next FREE makes it look again. */
+	pa_free(&a, pa_alloc(&a, 4 * MiB, 0, 0));
+	CHECK(pa_wait_until(nearly_all_broken, &a, 20000));
+	sparse_check(&a, at, NR, live);
+	check_quiet(&a);
+	pa_close(&a);
+}
+
 static __u64 runs_in(struct arena *a, useconds_t us)
 {
 	__u64 nr = pa_stats(a->fd).nr_background;
@@ -702,6 +865,45 @@ static void test_budget(void)
 	/* Every run is told, and nothing but background scavenging has released anything. */
 	CHECK_OP(st.nr_background, >, 0);
 	CHECK_EQ(st.bytes_reclaimed + st.bytes_limited, 0);
+	check_quiet(&a);
+	pa_close(&a);
+}
+
+/* What is copied to break huge chunks counts into the budget. */
+static void test_budget_break(void)
+{
+	enum { NR = 40, PERCENT = 10 };
+	const __u64 live = 64 * KiB;
+	__u64 start, elapsed, bound, longest = 0, was = 0, at[NR];
+	struct pagearena_stats st;
+	struct arena a;
+
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 128 * MiB,
+					      .fit = PAGEARENA_FIT_BEST });
+	pa_scavenging(&a, 0, 0, 0);
+	sparse_make(&a, at, NR, live);
+	if (pa_stats(a.fd).huge_bytes != NR * CHUNK)
+		SKIP("no huge folios to be had");
+	start = pa_now();
+	pa_scavenging(&a, PERCENT, 0, 0);
+	do {
+		usleep(5000);
+		st = pa_stats(a.fd);
+		longest = MAX(longest, st.background_ns - was);
+		was = st.background_ns;
+	} while (st.backed_free > 2 * CHUNK);
+	elapsed = pa_now() - start;
+	bound = elapsed * PERCENT * 3 / 200 + longest;
+	pa_say("%llu chunks broken in %llu ms; %llu us (%llu.%02llu %% of %u %%) in %llu runs",
+	       (unsigned long long)st.nr_demote, (unsigned long long)(elapsed / MS),
+	       (unsigned long long)(st.background_ns / 1000),
+	       (unsigned long long)(st.background_ns * 100 / elapsed),
+	       (unsigned long long)(st.background_ns * 10000 / elapsed % 100), PERCENT,
+	       (unsigned long long)st.nr_background);
+	pa_say("the longest run took %llu us", (unsigned long long)longest / 1000);
+	CHECK_OP(st.background_ns, <=, bound);
+	CHECK_OP(st.nr_demote, >=, NR - 3);
+	sparse_check(&a, at, NR, live);
 	check_quiet(&a);
 	pa_close(&a);
 }
@@ -1501,10 +1703,14 @@ static const struct pa_test tests[] = {
 	{ "0 percent releases nothing", test_off },
 	{ "free memory is retained as told", test_retain },
 	{ "the oldest goes first", test_oldest },
+	{ "old huge chunks of which little is live", test_break_old },
+	{ "which huge chunks are not broken", test_break_not },
+	{ "huge chunks that somebody holds", test_break_pinned },
 	{ "the worker sleeps when there is nothing to do", test_asleep },
 	{ "refaults are counted, and slow it down", test_refault },
 	{ "what was scavenged on request is no refault", test_no_refault },
 	{ "the CPU budget is kept", test_budget },
+	{ "the CPU budget is kept by copying, too", test_budget_break },
 	{ "the heap lock is held for one batch", test_hold },
 	{ "many arenas, one worker", test_many },
 	{ "a soft limit releases first, and goes on", test_soft },
