@@ -15,7 +15,8 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
 bench_out := $(BUILD)/bench
 .PHONY: bench bench-compare
-.PHONY: check-lint check-docs check-heap check-lib check-device-stock check-kunit check-device-debug
+.PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
+	check-device-debug
 
 all: lib tools
 
@@ -37,6 +38,7 @@ help:
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
 	@echo '  make check-docs           the documents: examples, names, links'
+	@echo '  make check-model          the protocol of a chunk, as a model'
 	@echo '  make check-heap           the span heap in user space'
 	@echo '  make check-lib            header and symbols of the library'
 	@echo '  make check-device-stock   device, library, tools on the stock kernel'
@@ -84,7 +86,8 @@ bench:
 bench-compare:
 	@selftests/bench/compare $(A) $(B)
 
-check-lint check-docs check-heap check-lib check-device-stock check-kunit check-device-debug:
+check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
+	check-device-debug:
 	@scripts/check $(@:check-%=%)
 
 clean:

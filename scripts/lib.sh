@@ -125,6 +125,7 @@ run_logged()
 	PKGS_KERNEL=(build-essential bc bison flex libelf-dev libssl-dev xz-utils kmod perl)
 	PKGS_LINT=(sparse shellcheck perl)
 	PKGS_CLANG=(clang libclang-rt-dev)
+	PKGS_MODEL=(spin)
 }
 
 as_root()
