@@ -9,8 +9,14 @@
 # PAGEARENA_BENCH_CPU is QEMU's -cpu, see run-promote.
 BENCH_CPU=${PAGEARENA_BENCH_CPU:-max,la57=off,erms=off}
 
-# bench_kernel: sets BENCH_IMAGE, BENCH_RELEASE and BENCH_MODULE: Debian's kernel and the
-# module for it, or an image and a module that fit together, for trying things out.
+# More options for QEMU.
+BENCH_QEMU=()
+
+# bench_kernel [NAME]: sets BENCH_IMAGE, BENCH_RELEASE and BENCH_MODULE: a kernel of
+# scripts/kernel (default: Debian's) and the module for it. With PAGEARENA_BENCH_MODULE, for
+# trying things out, that module; with PAGEARENA_BENCH_KERNEL, which needs it, that image.
+# PAGEARENA_BENCH_TREE is another checkout whose module and header to take.
+BENCH_TREE=${PAGEARENA_BENCH_TREE:-$ROOT}
 bench_kernel()
 {
 	local kernel
@@ -21,10 +27,13 @@ bench_kernel()
 		BENCH_MODULE=$PAGEARENA_BENCH_MODULE
 		return
 	fi
-	kernel=$("$ROOT/scripts/kernel" stock)
+	kernel=$("$ROOT/scripts/kernel" "${1:-stock}")
 	BENCH_IMAGE=$kernel/vmlinuz
 	BENCH_RELEASE=$(cat "$kernel/release")
-	BENCH_MODULE=$("$ROOT/scripts/kmod" "$kernel/build")/pagearena.ko
+	BENCH_MODULE=${PAGEARENA_BENCH_MODULE:-}
+	if [ -z "$BENCH_MODULE" ]; then
+		BENCH_MODULE=$("$BENCH_TREE/scripts/kmod" "$kernel/build")/pagearena.ko
+	fi
 }
 
 # bench_last FILE: the last line that begins with "@@" and says more than a word.
@@ -75,6 +84,7 @@ bench_vm()
 		-serial "file:$log" -serial stdio \
 		-kernel "$BENCH_IMAGE" -initrd "$dir.cpio" \
 		-append "console=ttyS0 panic=-1 oops=panic nokaslr loglevel=6 ${BENCH_APPEND:-}" \
+		"${BENCH_QEMU[@]}" \
 		</dev/null >"$dir.out" || status=$?
 	progress_stop
 	rm -f "$dir.cpio"
