@@ -147,7 +147,7 @@ static void pair(uint64_t bytes, uint32_t huge)
 {
 	struct pagearena_op ops[2 * LIVE];
 	unsigned int i, j, order[LIVE];
-	const char *name = huge == PAGEARENA_HUGE_NEVER ? "free+alloc small" : "free+alloc";
+	const char *name = huge == PAGEARENA_HUGE_NEVER ? "free+alloc-small" : "free+alloc";
 
 	arena_open(ARENA, huge, 0, 0);
 	fill(bytes);
@@ -238,6 +238,7 @@ static void reuse(uint64_t bytes, uint32_t huge, bool release)
 		if (release && batches) {
 			op[0].offset = spans[j];
 			op[1].offset = spans[j];
+			op[1].length = bytes;
 			batch(op, 2);
 		} else {
 			span_free(spans[j], bytes);
@@ -258,7 +259,7 @@ static void first_touch(void)
 	unsigned int i, n;
 	uint64_t offset;
 
-	if (row_begin("touch", "first touch", "arena", PAGE, 1)) {
+	if (row_begin("touch", "first-touch", "arena", PAGE, 1)) {
 		arena_open(ARENA, PAGEARENA_HUGE_NEVER, 0, 0);
 		offset = span_alloc(64 * HUGE, HUGE);
 		/* The page table and the chunk are there then. */
@@ -273,7 +274,7 @@ static void first_touch(void)
 		row_end();
 		arena_close();
 	}
-	if (row_begin("touch", "first touch", "arena", MID, 1)) {
+	if (row_begin("touch", "first-touch", "arena", MID, 1)) {
 		arena_open(ARENA, PAGEARENA_HUGE_NEVER, MID, 0);
 		offset = span_alloc(64 * HUGE, HUGE);
 		for (i = 0; i < rounds(30 * 30); i++) {
@@ -289,7 +290,7 @@ static void first_touch(void)
 	}
 	/* Memory that was released: the second round, and those after it. */
 	n = rounds(LIVE);
-	if (row_begin("touch", "first touch", "arena", HUGE, 1)) {
+	if (row_begin("touch", "first-touch", "arena", HUGE, 1)) {
 		arena_open(ARENA, PAGEARENA_HUGE_ALWAYS, 0, 0);
 		offset = span_alloc(n * HUGE, HUGE);
 		touch(base + offset, n * HUGE);
@@ -306,7 +307,7 @@ static void first_touch(void)
 		arena_close();
 	}
 #ifdef PAGEARENA_POLICY_POOL
-	if (row_begin("touch", "first touch", "arena-pool", HUGE, 1)) {
+	if (row_begin("touch", "first-touch", "arena-pool", HUGE, 1)) {
 		struct pagearena_policy policy = { .size = sizeof(policy) };
 		uint64_t hits;
 
@@ -332,7 +333,7 @@ static void first_touch(void)
 		arena_close();
 	}
 #else
-	row_missing("touch", "first touch", "arena-pool", HUGE, "not in this module");
+	row_missing("touch", "first-touch", "arena-pool", HUGE, "not in this module");
 #endif
 }
 
@@ -441,7 +442,7 @@ static void calls(void)
 	fill(MID);
 	list.spans = (uintptr_t)found;
 	/* What does nothing: the way into the module and back. */
-	if (row_begin("floor", "ioctl that does nothing", "arena", 0, 1)) {
+	if (row_begin("floor", "ioctl-of-nothing", "arena", 0, 1)) {
 		for (i = 0; i < rounds(ROUNDS_MAX); i++) {
 			row_start();
 			CALL(ioctl(fd, _IO(PAGEARENA_IOC_TYPE, 1), 0));
@@ -456,17 +457,17 @@ static void calls(void)
 	ROW("POLICY", 0, policy = (struct pagearena_policy){ .size = sizeof(policy) }, ioctl(fd, PAGEARENA_IOC_POLICY, &policy), );
 	ROW("QUERY", MID, (query = (struct pagearena_query){ .size = sizeof(query),
 		.offset = spans[draw(LIVE)] }), ioctl(fd, PAGEARENA_IOC_QUERY, &query), );
-	ROW("SPANS of 64", MID, (list.offset = 0, list.count = 64),
+	ROW("SPANS-of-64", MID, (list.offset = 0, list.count = 64),
 	    ioctl(fd, PAGEARENA_IOC_SPANS, &list), );
-	ROW("SCAVENGE of nothing", 0, , (scavenge_all(), 0), );
+	ROW("SCAVENGE-of-nothing", 0, , (scavenge_all(), 0), );
 	span_free(spans[8], MID);
 	fixed.offset = spans[8];
 	fixed.flags = PAGEARENA_ALLOC_FIXED;
 	if (ioctl(fd, PAGEARENA_IOC_ALLOC, &fixed)) {
-		row_missing("call", "ALLOC at an offset", "arena", MID, "not in this module");
+		row_missing("call", "ALLOC-at-an-offset", "arena", MID, "not in this module");
 		spans[8] = span_alloc(MID, 0);
 	} else {
-		ROW("ALLOC at an offset", MID, (span_free(spans[8], MID), fixed.out_flags = 0),
+		ROW("ALLOC-at-an-offset", MID, (span_free(spans[8], MID), fixed.out_flags = 0),
 		    ioctl(fd, PAGEARENA_IOC_ALLOC, &fixed), );
 	}
 	shrink.offset = spans[8];
@@ -478,12 +479,12 @@ static void calls(void)
 		grow.old_length = 0;
 		grow.out_flags = 0;
 		ioctl(fd, PAGEARENA_IOC_RESIZE, &grow);
-		ROW("RESIZE, half", MID, (shrink.length = MID / 2, shrink.old_length = 0,
+		ROW("RESIZE-to-half", MID, (shrink.length = MID / 2, shrink.old_length = 0,
 			shrink.out_flags = 0),
 		    ioctl(fd, PAGEARENA_IOC_RESIZE, &shrink),
 		    (grow.length = MID, grow.old_length = 0, grow.out_flags = 0,
 		     j |= ioctl(fd, PAGEARENA_IOC_RESIZE, &grow)));
-		ROW("RESIZE, twice", MID, (shrink.length = MID / 2, shrink.old_length = 0,
+		ROW("RESIZE-to-twice", MID, (shrink.length = MID / 2, shrink.old_length = 0,
 			shrink.out_flags = 0, j |= ioctl(fd, PAGEARENA_IOC_RESIZE, &shrink),
 			grow.length = MID, grow.old_length = 0, grow.out_flags = 0),
 		    ioctl(fd, PAGEARENA_IOC_RESIZE, &grow), );
@@ -622,6 +623,6 @@ void bench_scale(void)
 {
 	if (access("/dev/pagearena", F_OK))
 		return;
-	scale(1000, "1000 spans");
-	scale(opt.spans, opt.spans == 1000000 ? "1000000 spans" : "many spans");
+	scale(1000, "1000-spans");
+	scale(opt.spans, opt.spans == 1000000 ? "1000000-spans" : "many-spans");
 }

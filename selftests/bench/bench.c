@@ -2,7 +2,7 @@
 /*
  * What it costs to get, use and give back memory, by an arena and by what else there is.
  *
- *   bench [--native] [--rounds N] [--spans N] [GROUP[/NAME[/WAY]]...]
+ *   bench [--native] [--rounds N] [--spans N] [GROUP[/NAME[/WAY[/BYTES]]]...]
  *
  * Under QEMU's "-icount shift=0" (see run-bench) the time stamp counter counts instructions.
  * With --native, on a real machine, a performance counter does, or else the clock.
@@ -103,7 +103,7 @@ uint64_t count_slow(void)
 }
 
 /* Is it among what the command line names? */
-static bool wanted(const char *group, const char *name, const char *way)
+static bool wanted(const char *group, const char *name, const char *way, uint64_t bytes)
 {
 	char full[256];
 	size_t len;
@@ -111,7 +111,7 @@ static bool wanted(const char *group, const char *name, const char *way)
 
 	if (!nr_selected)
 		return true;
-	snprintf(full, sizeof(full), "%s/%s/%s", group, name, way);
+	snprintf(full, sizeof(full), "%s/%s/%s/%" PRIu64, group, name, way, bytes);
 	for (i = 0; i < nr_selected; i++) {
 		len = strlen(selected[i]);
 		if (!strncmp(full, selected[i], len) && (!full[len] || full[len] == '/'))
@@ -126,7 +126,7 @@ static bool wanted(const char *group, const char *name, const char *way)
  */
 bool row_begin(const char *group, const char *name, const char *way, uint64_t bytes, uint64_t per)
 {
-	if (!wanted(group, name, way))
+	if (!wanted(group, name, way, bytes))
 		return false;
 	row.group = group;
 	row.name = name;
@@ -143,7 +143,7 @@ bool row_begin(const char *group, const char *name, const char *way, uint64_t by
 void row_missing(const char *group, const char *name, const char *way, uint64_t bytes,
 		 const char *why)
 {
-	if (wanted(group, name, way))
+	if (wanted(group, name, way, bytes))
 		printf("missing,%s,%s,%s,%" PRIu64 ",%s\n", group, name, way, bytes, why);
 }
 
@@ -218,7 +218,7 @@ static void calibrate(void)
 static void usage(void)
 {
 	fprintf(stderr, "usage: bench [--native] [--rounds N] [--spans N]"
-			" [GROUP[/NAME[/WAY]]...]\n");
+			" [GROUP[/NAME[/WAY[/BYTES]]]...]\n");
 	exit(2);
 }
 

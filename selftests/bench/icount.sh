@@ -36,6 +36,37 @@ bench_kernel()
 	fi
 }
 
+# bench_build DIR: what runs in the machine, and the plugin, into DIR.
+bench_build()
+{
+	run_logged "build of the benchmark" "$LOGS/bench-build.log" "make -C selftests/bench" \
+		make -C "$ROOT/selftests/bench" O="$1" TREE="$BENCH_TREE"
+}
+
+# bench_plugin PLUGIN OUT [OPTION...]: has QEMU count into OUT, see plugin.c. After
+# bench_kernel with a kernel that was built here.
+bench_plugin()
+{
+	local map plugin=$1,out=$2 name address
+	shift 2
+
+	map=$(dirname "$BENCH_IMAGE")/System.map
+	[ -f "$map" ] || die "no System.map beside $BENCH_IMAGE"
+	while read -r address _ name; do
+		case $name in
+		clear_page_rep | clear_page_orig | clear_page_erms) plugin+=,clear=$address ;;
+		asm_exc_page_fault) plugin+=,fault=$address ;;
+		entry_SYSCALL_64) plugin+=,syscall=$address ;;
+		_raw_spin_lock | _raw_spin_lock_irq | _raw_spin_lock_irqsave | _raw_spin_lock_bh | \
+			_raw_spin_trylock) plugin+=,lock=$address ;;
+		esac
+	done < <(grep -E ' [tT] ' "$map")
+	for name in "$@"; do
+		plugin+=,$name
+	done
+	BENCH_QEMU+=(-plugin "$plugin")
+}
+
 # bench_last FILE: the last line that begins with "@@" and says more than a word.
 bench_last()
 {

@@ -327,7 +327,7 @@ void bench_touch_anon(void)
 	/* Page tables there are, after this. */
 	for (i = 0; i < LIVE; i++)
 		touch(region + i * HUGE, PAGE);
-	if (row_begin("touch", "first touch", "anon", PAGE, 1)) {
+	if (row_begin("touch", "first-touch", "anon", PAGE, 1)) {
 		for (i = 0; i < rounds(ROUNDS_MAX); i++) {
 			p = region + PAGE + i * PAGE;
 			row_start();
@@ -337,7 +337,7 @@ void bench_touch_anon(void)
 		}
 		row_end();
 	}
-	if (row_begin("touch", "first touch", "anon", 64 << 10, 1)) {
+	if (row_begin("touch", "first-touch", "anon", 64 << 10, 1)) {
 		for (i = 0; i < rounds(30 * 30); i++) {
 			p = region + HUGE * (1 + i / 30) + (64 << 10) * (1 + i % 30);
 			row_start();
@@ -352,7 +352,7 @@ void bench_touch_anon(void)
 		die("mmap");
 	for (i = 0; i < LIVE; i++)
 		touch(region + i * HUGE, PAGE);
-	if (row_begin("touch", "first touch", "anon-mthp", 64 << 10, 1)) {
+	if (row_begin("touch", "first-touch", "anon-mthp", 64 << 10, 1)) {
 		for (i = 0; i < rounds(30 * 30); i++) {
 			p = region + HUGE * (1 + i / 30) + (64 << 10) * (1 + i % 30);
 			row_start();
@@ -363,7 +363,7 @@ void bench_touch_anon(void)
 		row_end();
 	}
 	region_unmap(ANON_MTHP);
-	if (row_begin("touch", "first touch", "anon-thp", HUGE, 1)) {
+	if (row_begin("touch", "first-touch", "anon-thp", HUGE, 1)) {
 		if (!region_map(ANON_THP, LIVE * HUGE))
 			die("mmap");
 		for (i = 0; i < rounds(LIVE); i++) {
