@@ -3,6 +3,7 @@
  * What it costs to get, use and give back memory, by an arena and by what else there is.
  *
  *   bench [--native] [--rounds N] [--spans N] [GROUP[/NAME[/WAY[/BYTES]]]...]
+ *   bench [--native] --trace FILE... [trace[/NAME[/WAY]]...]
  *
  * Under QEMU's "-icount shift=0" (see run-bench) the time stamp counter counts instructions.
  * With --native, on a real machine, a performance counter does, or else the clock.
@@ -218,7 +219,8 @@ static void calibrate(void)
 static void usage(void)
 {
 	fprintf(stderr, "usage: bench [--native] [--rounds N] [--spans N]"
-			" [GROUP[/NAME[/WAY[/BYTES]]]...]\n");
+			" [GROUP[/NAME[/WAY[/BYTES]]]...]\n"
+			"       bench [--native] --trace FILE... [trace[/NAME[/WAY]]...]\n");
 	exit(2);
 }
 
@@ -228,8 +230,11 @@ int main(int argc, char **argv)
 		{ "native", no_argument, NULL, 'n' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "spans", required_argument, NULL, 's' },
+		{ "trace", required_argument, NULL, 't' },
 		{ 0 },
 	};
+	const char **traces = NULL;
+	unsigned int nr_traces = 0;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -243,6 +248,12 @@ int main(int argc, char **argv)
 		case 's':
 			opt.spans = strtoull(optarg, NULL, 10);
 			break;
+		case 't':
+			traces = reallocarray(traces, nr_traces + 1, sizeof(*traces));
+			if (!traces)
+				die("malloc");
+			traces[nr_traces++] = optarg;
+			break;
 		default:
 			usage();
 		}
@@ -255,11 +266,17 @@ int main(int argc, char **argv)
 		open_perf();
 	printf("unit,%s\n", !opt.native || perf_fd >= 0 ? "instructions" : "ns");
 	calibrate();
+	if (nr_traces) {
+		while (nr_traces--)
+			bench_replay(*traces++);
+		return 0;
+	}
 	bench_floor();
 	bench_ways();
 	bench_touch_anon();
 	bench_release_anon();
 	bench_arena();
+	bench_library();
 	bench_scale();
 	return 0;
 }

@@ -20,9 +20,6 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* A string that takes no memory apart, for a name made of two. */
-#define NAME_MAX_LEN	48
-
 /**
  * struct sample - what an operation took
  * @raw: instructions; ns where they cannot be counted
@@ -156,5 +153,7 @@ void bench_touch_anon(void);
 void bench_release_anon(void);
 void bench_arena(void);
 void bench_scale(void);
+void bench_library(void);
+void bench_replay(const char *path);
 
 #endif /* PAGEARENA_BENCH_H */

@@ -3,9 +3,9 @@
  * A plugin for QEMU's TCG (7.2, as in Debian 12) that counts what the guest's instruction
  * counter does not tell apart, between the marks of bench.h:
  *
- *   - iterations of string instructions, pages cleared, page faults, system calls
- *   - with profile=on, also each instruction by its address, and what is done under each
- *     spin lock
+ *   - pages cleared, page faults, system calls
+ *   - with profile=on, also iterations of string instructions, each instruction by its
+ *     address, and what is done under each spin lock
  *
  * Options, as in "-plugin plugin.so,out=FILE,clear=ADDR,...": addresses of the guest's kernel,
  * in hexadecimal.
@@ -17,11 +17,12 @@
  *   lock=ADDR    a function that takes a spin lock; may be given more than once
  *   profile=on
  *
- * For each row it writes, with medians over the samples,
+ * For each row it writes, medians over the samples and their sums,
  *
  *   row NUMBER samples N z PAGES f FAULTS s CALLS string ITERATIONS total INSTRUCTIONS
+ *   sum NUMBER ...
  *
- * and with profile=on (where alone "total" is known), summed up over the samples,
+ * and with profile=on (where alone "string" and "total" are known), summed up as in "sum",
  *
  *   pc NUMBER ADDRESS COUNT
  *   lock NUMBER CALLER HOLDS INSTRUCTIONS MOST
@@ -94,8 +95,9 @@ static FILE *out;
 static bool active;
 static long row = -1;
 static uint64_t sample[KINDS];
+static uint64_t sums[KINDS];
 static uint64_t samples[KINDS][SAMPLES_MAX];
-static unsigned int nr_samples;
+static uint64_t nr_samples;
 
 /** struct site - an instruction, as it was translated; one may be translated several times */
 struct site {
@@ -148,16 +150,20 @@ static int by_value(const void *a, const void *b)
 
 static void end_row(void)
 {
+	uint64_t n = nr_samples < SAMPLES_MAX ? nr_samples : SAMPLES_MAX;
 	struct site *s;
 	unsigned int i;
 	int k;
 
-	if (row >= 0 && nr_samples) {
-		fprintf(out, "row %ld samples %u", row, nr_samples);
+	if (row >= 0 && n) {
+		fprintf(out, "row %ld samples %" PRIu64, row, nr_samples);
 		for (k = 0; k < KINDS; k++) {
-			qsort(samples[k], nr_samples, sizeof(samples[k][0]), by_value);
-			fprintf(out, " %s %" PRIu64, kinds[k], samples[k][nr_samples / 2]);
+			qsort(samples[k], n, sizeof(samples[k][0]), by_value);
+			fprintf(out, " %s %" PRIu64, kinds[k], samples[k][n / 2]);
 		}
+		fprintf(out, "\nsum %ld samples %" PRIu64, row, nr_samples);
+		for (k = 0; k < KINDS; k++)
+			fprintf(out, " %s %" PRIu64, kinds[k], sums[k]);
 		fprintf(out, "\n");
 	}
 	for (s = sites; s; s = s->next) {
@@ -169,6 +175,7 @@ static void end_row(void)
 		fprintf(out, "lock %ld %016" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", row,
 			locks[i].caller, locks[i].holds, locks[i].sum, locks[i].most);
 	fflush(out);
+	memset(sums, 0, sizeof(sums));
 	nr_samples = 0;
 	nr_locks = 0;
 }
@@ -182,6 +189,7 @@ static void on_mark(unsigned int cpu, void *data)
 	case 1: /* MARK_ROW */
 		row++;
 		nr_samples = 0;
+		memset(sums, 0, sizeof(sums));
 		break;
 	case 2: /* MARK_START */
 		memset(sample, 0, sizeof(sample));
@@ -191,10 +199,12 @@ static void on_mark(unsigned int cpu, void *data)
 		break;
 	case 3: /* MARK_STOP */
 		active = false;
-		for (k = 0; k < KINDS && nr_samples < SAMPLES_MAX; k++)
-			samples[k][nr_samples] = sample[k];
-		if (nr_samples < SAMPLES_MAX)
-			nr_samples++;
+		for (k = 0; k < KINDS; k++) {
+			sums[k] += sample[k];
+			if (nr_samples < SAMPLES_MAX)
+				samples[k][nr_samples] = sample[k];
+		}
+		nr_samples++;
 		break;
 	case 4: /* MARK_END */
 		end_row();
@@ -329,7 +339,7 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 							       (void *)mark_of(p, len));
 			continue;
 		}
-		if (is_string(p, len))
+		if (profile && is_string(p, len))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_event, CB_NO_REGS,
 							       (void *)STRING);
 		if (is_in(&clears, pc, 1))
