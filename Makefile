@@ -12,7 +12,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 	$(filter command environment override,$(firstword $(origin $(v)))),$(v)=$($(v)))))
 
 .DEFAULT_GOAL := all
-.PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
+.PHONY: all modules lib tools tests install demo bench bench-compare check lint clean cache-info cache-clean help
 .PHONY: check-lint check-docs check-heap check-lib check-device-stock check-kunit check-device-debug
 
 all: lib tools
@@ -30,6 +30,11 @@ help:
 	@echo '  make                      library and tools'
 	@echo '  make install              library and tools to PREFIX (/usr/local)'
 	@echo '  make clean                remove build/'
+	@echo
+	@echo 'To measure (Documentation/performance.rst):'
+	@echo '  make bench                count what operations cost, with and without an arena'
+	@echo '  make bench-compare A=CSV B=CSV [LIMIT=PERCENT]'
+	@echo '                            compare two runs; with a limit, fail if a row is worse'
 	@echo
 	@echo 'One step of the tests:'
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
@@ -65,6 +70,13 @@ install: lib tools
 
 demo:
 	@scripts/demo $(DEMO)
+
+# BENCH: options, see selftests/bench/run-bench --help
+bench:
+	@selftests/bench/run-bench $(BENCH)
+
+bench-compare:
+	@selftests/bench/report compare $(if $(LIMIT),--limit $(LIMIT)) $(A) $(B)
 
 check:
 	@scripts/check

@@ -410,87 +410,150 @@ static void release(void)
 	}
 }
 
-#define ROW(name, bytes, before, what, after) do {				\
-	if (row_begin("call", name, "arena", bytes, 1)) {			\
-		for (i = 0; i < rounds(ROUNDS_MAX); i++) {			\
-			before;							\
-			row_start();						\
-			if (CALL(what))						\
-				die(name);					\
-			row_stop();						\
-			after;							\
-		}								\
-		row_end();							\
-	}									\
-} while (0)
+/* What the other calls are made with: a span in the middle of others. */
+static uint64_t some;
+static struct pagearena_span found[LIVE];
 
-/* Each of the other calls, in a heap of 64 live spans of 64 KiB and some free ones. */
-static void calls(void)
+static int call_nothing(void)
 {
-	struct pagearena_resize shrink = { .size = sizeof(shrink), .length = MID / 2 };
-	struct pagearena_alloc fixed = { .size = sizeof(fixed), .length = MID };
-	struct pagearena_info info = { .size = sizeof(info) };
-	struct pagearena_policy policy = { .size = sizeof(policy) };
-	struct pagearena_stats st = { .size = sizeof(st) };
-	struct pagearena_query query = { .size = sizeof(query) };
-	struct pagearena_spans list = { .size = sizeof(list) };
-	struct pagearena_span found[64];
-	struct pagearena_resize grow;
-	unsigned int i, j = 0;
+	ioctl(fd, _IO(PAGEARENA_IOC_TYPE, 1), 0);
+	return 0;
+}
 
+static int call_info(void)
+{
+	struct pagearena_info info = { .size = sizeof(info) };
+
+	return ioctl(fd, PAGEARENA_IOC_INFO, &info);
+}
+
+static int call_stats(void)
+{
+	struct pagearena_stats st = { .size = sizeof(st) };
+
+	return ioctl(fd, PAGEARENA_IOC_STATS, &st);
+}
+
+static int call_policy(void)
+{
+	struct pagearena_policy policy = { .size = sizeof(policy) };
+
+	return ioctl(fd, PAGEARENA_IOC_POLICY, &policy);
+}
+
+static int call_query(void)
+{
+	struct pagearena_query query = { .size = sizeof(query), .offset = some };
+
+	return ioctl(fd, PAGEARENA_IOC_QUERY, &query);
+}
+
+static int call_spans(void)
+{
+	struct pagearena_spans list = {
+		.size = sizeof(list),
+		.spans = (uintptr_t)found,
+		.count = ARRAY_SIZE(found),
+	};
+
+	return ioctl(fd, PAGEARENA_IOC_SPANS, &list);
+}
+
+static int call_scavenge(void)
+{
+	struct pagearena_scavenge scavenge = { .size = sizeof(scavenge), .bytes = ~0ULL };
+
+	return ioctl(fd, PAGEARENA_IOC_SCAVENGE, &scavenge);
+}
+
+static int call_free(void)
+{
+	struct pagearena_free free = { .size = sizeof(free), .offset = some };
+
+	return ioctl(fd, PAGEARENA_IOC_FREE, &free);
+}
+
+static int call_alloc_at(void)
+{
+	struct pagearena_alloc alloc = {
+		.size = sizeof(alloc),
+		.flags = PAGEARENA_ALLOC_FIXED,
+		.length = MID,
+		.offset = some,
+	};
+
+	return ioctl(fd, PAGEARENA_IOC_ALLOC, &alloc);
+}
+
+static int resize(uint64_t length)
+{
+	struct pagearena_resize req = { .size = sizeof(req), .offset = some, .length = length };
+
+	return ioctl(fd, PAGEARENA_IOC_RESIZE, &req);
+}
+
+static int call_shrink(void)
+{
+	return resize(MID / 2);
+}
+
+static int call_grow(void)
+{
+	return resize(MID);
+}
+
+/**
+ * struct call - a call to measure
+ * @group: of its row
+ * @name: of its row
+ * @call: the call
+ * @undo: what makes it possible to call again
+ * @first: what is done first of all
+ */
+struct call {
+	const char *group;
+	const char *name;
+	int (*call)(void);
+	int (*undo)(void);
+	int (*first)(void);
+};
+
+static const struct call other_calls[] = {
+	{ "floor", "ioctl-of-nothing", call_nothing },
+	{ "call", "INFO", call_info },
+	{ "call", "STATS", call_stats },
+	{ "call", "POLICY", call_policy },
+	{ "call", "QUERY", call_query },
+	{ "call", "SPANS-of-64", call_spans },
+	{ "call", "SCAVENGE-of-nothing", call_scavenge },
+	{ "call", "ALLOC-at-an-offset", call_alloc_at, call_free, call_free },
+	{ "call", "RESIZE-to-half", call_shrink, call_grow },
+	{ "call", "RESIZE-to-twice", call_grow, call_shrink, call_shrink },
+};
+
+static void measure_call(const struct call *c)
+{
+	unsigned int i;
+
+	if (!row_begin(c->group, c->name, "arena", 0, 1))
+		return;
 	arena_open(ARENA, PAGEARENA_HUGE_NEVER, 0, 0);
 	fill(MID);
-	list.spans = (uintptr_t)found;
-	/* What does nothing: the way into the module and back. */
-	if (row_begin("floor", "ioctl-of-nothing", "arena", 0, 1)) {
-		for (i = 0; i < rounds(ROUNDS_MAX); i++) {
-			row_start();
-			CALL(ioctl(fd, _IO(PAGEARENA_IOC_TYPE, 1), 0));
-			row_stop();
-		}
-		row_end();
+	some = spans[8];
+	if (c->first && c->first()) {
+		row_missing(c->group, c->name, "arena", 0, "not in this module");
+		arena_close();
+		return;
 	}
-	ROW("INFO", 0, info = (struct pagearena_info){ .size = sizeof(info) },
-	    ioctl(fd, PAGEARENA_IOC_INFO, &info), );
-	ROW("STATS", 0, st = (struct pagearena_stats){ .size = sizeof(st) },
-	    ioctl(fd, PAGEARENA_IOC_STATS, &st), );
-	ROW("POLICY", 0, policy = (struct pagearena_policy){ .size = sizeof(policy) }, ioctl(fd, PAGEARENA_IOC_POLICY, &policy), );
-	ROW("QUERY", MID, (query = (struct pagearena_query){ .size = sizeof(query),
-		.offset = spans[draw(LIVE)] }), ioctl(fd, PAGEARENA_IOC_QUERY, &query), );
-	ROW("SPANS-of-64", MID, (list.offset = 0, list.count = 64),
-	    ioctl(fd, PAGEARENA_IOC_SPANS, &list), );
-	ROW("SCAVENGE-of-nothing", 0, , (scavenge_all(), 0), );
-	span_free(spans[8], MID);
-	fixed.offset = spans[8];
-	fixed.flags = PAGEARENA_ALLOC_FIXED;
-	if (ioctl(fd, PAGEARENA_IOC_ALLOC, &fixed)) {
-		row_missing("call", "ALLOC-at-an-offset", "arena", MID, "not in this module");
-		spans[8] = span_alloc(MID, 0);
-	} else {
-		ROW("ALLOC-at-an-offset", MID, (span_free(spans[8], MID), fixed.out_flags = 0),
-		    ioctl(fd, PAGEARENA_IOC_ALLOC, &fixed), );
+	for (i = 0; i < rounds(ROUNDS_MAX); i++) {
+		row_start();
+		if (CALL(c->call()))
+			die(c->name);
+		row_stop();
+		if (c->undo && c->undo())
+			die(c->name);
 	}
-	shrink.offset = spans[8];
-	if (ioctl(fd, PAGEARENA_IOC_RESIZE, &shrink)) {
-		row_missing("call", "RESIZE", "arena", MID, "not in this module");
-	} else {
-		grow = shrink;
-		grow.length = MID;
-		grow.old_length = 0;
-		grow.out_flags = 0;
-		ioctl(fd, PAGEARENA_IOC_RESIZE, &grow);
-		ROW("RESIZE-to-half", MID, (shrink.length = MID / 2, shrink.old_length = 0,
-			shrink.out_flags = 0),
-		    ioctl(fd, PAGEARENA_IOC_RESIZE, &shrink),
-		    (grow.length = MID, grow.old_length = 0, grow.out_flags = 0,
-		     j |= ioctl(fd, PAGEARENA_IOC_RESIZE, &grow)));
-		ROW("RESIZE-to-twice", MID, (shrink.length = MID / 2, shrink.old_length = 0,
-			shrink.out_flags = 0, j |= ioctl(fd, PAGEARENA_IOC_RESIZE, &shrink),
-			grow.length = MID, grow.old_length = 0, grow.out_flags = 0),
-		    ioctl(fd, PAGEARENA_IOC_RESIZE, &grow), );
-		if (j)
-			die("RESIZE");
-	}
+	row_end();
 	arena_close();
 }
 
@@ -530,7 +593,8 @@ void bench_arena(void)
 		return;
 	}
 	set_thp("never");
-	calls();
+	for (s = 0; s < ARRAY_SIZE(other_calls); s++)
+		measure_call(&other_calls[s]);
 	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
 		pair(sizes[s], PAGEARENA_HUGE_AUTO);
 		pair(sizes[s], PAGEARENA_HUGE_NEVER);

@@ -137,7 +137,7 @@ bool row_begin(const char *group, const char *name, const char *way, uint64_t by
 	row.nr = 0;
 	printf("@@ row %u %s/%s/%s/%" PRIu64 "\n", nr_rows++, group, name, way, bytes);
 	fflush(stdout);
-	MARK(MARK_ROW);
+	mark(MARK_ROW);
 	return true;
 }
 
@@ -150,7 +150,7 @@ void row_missing(const char *group, const char *name, const char *way, uint64_t 
 
 void figure(const char *name, const char *unit, double value)
 {
-	printf("figure,%s,%s,%.2f\n", name, unit, value);
+	printf("%s,%s,%s,%.2f\n", "figure", name, unit, value);
 }
 
 static long minor_faults(void)
@@ -191,7 +191,7 @@ void row_end(void)
 {
 	const struct sample *s;
 
-	MARK(MARK_END);
+	mark(MARK_END);
 	if (!row.nr)
 		return;
 	qsort(row.samples, row.nr, sizeof(row.samples[0]), by_raw);
@@ -216,11 +216,11 @@ static void calibrate(void)
 	overhead = row.samples[row.nr / 2].raw;
 }
 
-static void usage(void)
+static void __attribute__((noreturn)) bad_arguments(void)
 {
-	fprintf(stderr, "usage: bench [--native] [--rounds N] [--spans N]"
-			" [GROUP[/NAME[/WAY[/BYTES]]]...]\n"
-			"       bench [--native] --trace FILE... [trace[/NAME[/WAY]]...]\n");
+	fputs("usage: bench [--native] [--rounds N] [--spans N] [ROW...]\n"
+	      "       bench [--native] --trace FILE... [ROW...]\n"
+	      "a row is GROUP[/NAME[/WAY[/BYTES]]]\n", stderr);
 	exit(2);
 }
 
@@ -255,11 +255,11 @@ int main(int argc, char **argv)
 			traces[nr_traces++] = optarg;
 			break;
 		default:
-			usage();
+			bad_arguments();
 		}
 	}
 	if (!opt.rounds || opt.rounds > ROUNDS_MAX || opt.spans < 1000)
-		usage();
+		bad_arguments();
 	selected = argv + optind;
 	nr_selected = argc - optind;
 	if (opt.native)

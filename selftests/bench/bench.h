@@ -85,12 +85,14 @@ extern int perf_fd;
  */
 enum mark { MARK_ROW = 1, MARK_START, MARK_STOP, MARK_END };
 
+static inline __attribute__((always_inline)) void mark(enum mark m)
+{
 #if defined(__x86_64__)
-#define MARK(n)	asm volatile(".byte 0x0f, 0x1f, 0x80\n\t.long %c0" : : "i"(0x50410000 + (n)) : \
-			     "memory")
+	asm volatile(".byte 0x0f, 0x1f, 0x80\n\t.long %c0" : : "i"(0x50410000 + m) : "memory");
 #else
-#define MARK(n)	asm volatile("" : : : "memory")
+	(void)m;
 #endif
+}
 
 uint64_t count_slow(void);
 
@@ -118,7 +120,7 @@ void row_after(uint64_t stop);
 static inline __attribute__((always_inline)) void row_start(void)
 {
 	row_before();
-	MARK(MARK_START);
+	mark(MARK_START);
 	row.start = count();
 }
 
@@ -126,7 +128,7 @@ static inline __attribute__((always_inline)) void row_stop(void)
 {
 	uint64_t stop = count();
 
-	MARK(MARK_STOP);
+	mark(MARK_STOP);
 	row_after(stop);
 }
 

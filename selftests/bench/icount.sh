@@ -64,7 +64,7 @@ bench_plugin()
 	for name in "$@"; do
 		plugin+=,$name
 	done
-	BENCH_QEMU+=(-plugin "$plugin")
+	BENCH_QEMU=(-plugin "$plugin")
 }
 
 # bench_last FILE: the last line that begins with "@@" and says more than a word.

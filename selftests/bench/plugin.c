@@ -27,8 +27,7 @@
  *   pc NUMBER ADDRESS COUNT
  *   lock NUMBER CALLER HOLDS INSTRUCTIONS MOST
  *
- * The kernel must not be moved about (nokaslr), and there must be one CPU.  No header of
- * the plugins' interface is packaged, so what is used of it is declared here.
+ * The kernel must not be moved about (nokaslr), and there must be one CPU.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -38,34 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The interface's version 1. */
-#define EXPORT __attribute__((visibility("default")))
-
-enum { CB_NO_REGS = 0 };
-enum { MEM_W = 2 };
-
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
-					   void (*cb)(uint64_t id, struct qemu_plugin_tb *tb));
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t i);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
-uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    void (*cb)(unsigned int cpu, void *data), int flags,
-					    void *data);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
-				      void (*cb)(unsigned int cpu, uint32_t info, uint64_t addr,
-						 void *data),
-				      int flags, int rw, void *data);
-unsigned int qemu_plugin_mem_size_shift(uint32_t info);
-void qemu_plugin_register_atexit_cb(uint64_t id, void (*cb)(uint64_t id, void *data), void *data);
-
-EXPORT extern int qemu_plugin_version;
-EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
+#include "plugin.h"
 
 int qemu_plugin_version = 1;
 

@@ -322,7 +322,8 @@ static bool trace_load(const char *path)
 	nr_ops = 0;
 	max_id = 0;
 	while (fgets(line, sizeof(line), f)) {
-		sscanf(line, "# page_size: %lu", &page_size);
+		if (sscanf(line, "# page_size: %lu", &page_size) == 1)
+			continue;
 		align = 1;
 		n = sscanf(line, "%*u,%c,%u,%u,%u", &op, &id, &npages, &align);
 		if (n < 3 || op == 'p')
