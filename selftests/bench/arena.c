@@ -610,15 +610,16 @@ void bench_arena(void)
 	promote();
 }
 
-/* Bytes of memory that are free in the machine. */
-static uint64_t mem_free(void)
+/* A line of /proc/meminfo, in bytes. */
+static uint64_t machine(const char *name)
 {
+	size_t len = strlen(name);
 	unsigned long long kb = 0;
 	char line[128];
 	FILE *f = fopen("/proc/meminfo", "re");
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemFree: %llu kB", &kb) == 1)
+		if (!strncmp(line, name, len) && sscanf(line + len, ": %llu kB", &kb) == 1)
 			break;
 	if (f)
 		fclose(f);
@@ -641,7 +642,7 @@ static void scale(uint64_t n, const char *way)
 	if (!many || !ops)
 		die("calloc");
 	memset(many, 0, n * sizeof(*many));
-	before = mem_free();
+	before = machine("Slab");
 	arena_open(1UL << 40, PAGEARENA_HUGE_AUTO, 0, n * (64 << 10));
 	batches = have_batch();
 	for (at = 0; at < n; at += 1000) {
@@ -660,9 +661,11 @@ static void scale(uint64_t n, const char *way)
 		for (j = 0; batches && j < i; j++)
 			many[at + j] = ops[j].offset;
 	}
-	snprintf(name, sizeof(name), "memory of the heap for each of %llu spans",
-		 (unsigned long long)n);
-	figure(name, "bytes", (double)(before - mem_free()) / (double)n);
+	if (n >= 100000) {
+		snprintf(name, sizeof(name), "slabs for each of %llu spans",
+			 (unsigned long long)n);
+		figure(name, "bytes", (double)(before - machine("Slab")) / (double)n);
+	}
 	/* One in eight is free. */
 	for (i = 0; i < n; i += 8)
 		span_free(many[i], 0);
@@ -683,10 +686,27 @@ static void scale(uint64_t n, const char *way)
 	free(ops);
 }
 
+/* What spans of 8 KiB that are backed take besides, in percent of what backs them. */
+static void metadata(uint32_t huge, const char *name)
+{
+	uint64_t before = machine("Slab"), total = 256UL << 20, at;
+
+	arena_open(ARENA, huge, 0, 0);
+	for (at = 0; at < total; at += 8 << 10)
+		touch(base + span_alloc(8 << 10, 0), 8 << 10);
+	figure(name, "percent", 100.0 * (double)(machine("Slab") - before) / (double)total);
+	arena_close();
+}
+
 void bench_scale(void)
 {
 	if (access("/dev/pagearena", F_OK))
 		return;
+	if (row_begin("scale", "metadata", "arena", 8 << 10, 1)) {
+		metadata(PAGEARENA_HUGE_AUTO, "slabs for backed spans of 8 KiB");
+		metadata(PAGEARENA_HUGE_NEVER,
+			 "slabs for backed spans of 8 KiB without huge folios");
+	}
 	scale(1000, "1000-spans");
 	scale(opt.spans, opt.spans == 1000000 ? "1000000-spans" : "many-spans");
 }

@@ -275,6 +275,7 @@ int main(int argc, char **argv)
 	bench_ways();
 	bench_touch_anon();
 	bench_release_anon();
+	bench_collapse();
 	bench_arena();
 	bench_library();
 	bench_scale();

@@ -153,6 +153,7 @@ void bench_floor(void);
 void bench_ways(void);
 void bench_touch_anon(void);
 void bench_release_anon(void);
+void bench_collapse(void);
 void bench_arena(void);
 void bench_scale(void);
 void bench_library(void);

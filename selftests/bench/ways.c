@@ -377,6 +377,26 @@ void bench_touch_anon(void)
 	}
 }
 
+/* Small pages, all there, onto a huge one: what PROMOTE does is compared with this. */
+void bench_collapse(void)
+{
+	unsigned int i, n = rounds(15);
+
+	if (!row_begin("call", "PROMOTE", "madv-collapse", HUGE, 1))
+		return;
+	if (!region_map(ANON, n * HUGE))
+		die("mmap");
+	touch(region, n * HUGE);
+	for (i = 0; i < n; i++) {
+		row_start();
+		advise(region + i * HUGE, HUGE, MADV_COLLAPSE);
+		touch(region + i * HUGE, PAGE);
+		row_stop();
+	}
+	row_end();
+	region_unmap(ANON);
+}
+
 /* What is released alone: no touch. */
 void bench_release_anon(void)
 {
