@@ -249,6 +249,10 @@ static void reuse(uint64_t bytes, uint32_t huge, bool release)
 		touch(base + spans[j], bytes);
 		row_stop();
 		row.samples[row.nr - 1].zeroed = zeroed(before);
+		/* A kernel that lets a module do it maps folios of 64 KiB in one fault. */
+		if (release && huge == PAGEARENA_HUGE_NEVER)
+			row.samples[row.nr - 1].refills =
+				bytes / PAGE - row.samples[row.nr - 1].faults;
 	}
 	row_end();
 	arena_close();

@@ -56,6 +56,9 @@ bench_plugin()
 		case $name in
 		clear_page_rep | clear_page_orig | clear_page_erms) plugin+=,clear=$address ;;
 		asm_exc_page_fault) plugin+=,fault=$address ;;
+		asm_common_interrupt | asm_sysvec_apic_timer_interrupt | asm_exc_nmi)
+			plugin+=,irq=$address
+			;;
 		entry_SYSCALL_64) plugin+=,syscall=$address ;;
 		_raw_spin_lock | _raw_spin_lock_irq | _raw_spin_lock_irqsave | _raw_spin_lock_bh | \
 			_raw_spin_trylock) plugin+=,lock=$address ;;

@@ -14,6 +14,7 @@
  *   clear=ADDR   a function that clears a page; may be given more than once
  *   fault=ADDR   entry of a page fault
  *   syscall=ADDR entry of a system call
+ *   irq=ADDR     entry of an interrupt; may be given more than once
  *   lock=ADDR    a function that takes a spin lock; may be given more than once
  *   profile=on
  *
@@ -22,8 +23,10 @@
  *   row NUMBER samples N z PAGES f FAULTS s CALLS string ITERATIONS total INSTRUCTIONS
  *   sum NUMBER ...
  *
- * and with profile=on (where alone "string" and "total" are known), summed up as in "sum",
+ * and with profile=on (where alone "string" and "total" are known), summed up over the samples
+ * into which no interrupt came,
  *
+ *   clean NUMBER samples N
  *   pc NUMBER ADDRESS COUNT
  *   lock NUMBER CALLER HOLDS INSTRUCTIONS MOST
  *
@@ -59,7 +62,7 @@ struct addrs {
 	unsigned int nr;
 };
 
-static struct addrs clears, faults, syscalls, lock_fns;
+static struct addrs clears, faults, syscalls, irqs, lock_fns;
 static bool profile;
 static FILE *out;
 
@@ -70,15 +73,22 @@ static uint64_t sample[KINDS];
 static uint64_t sums[KINDS];
 static uint64_t samples[KINDS][SAMPLES_MAX];
 static uint64_t nr_samples;
+/* Samples without an interrupt, and whether this one had any. */
+static uint64_t nr_clean;
+static bool disturbed;
 
 /** struct site - an instruction, as it was translated; one may be translated several times */
 struct site {
 	struct site *next;
+	struct site *next_seen;
 	uint64_t pc;
+	uint64_t now; /* in this sample */
 	uint64_t count;
 };
 
 static struct site *sites;
+/* Those of this sample. */
+static struct site *seen;
 
 /** struct held - a spin lock that was taken since START */
 struct held {
@@ -92,12 +102,18 @@ static unsigned int nr_held;
 /* A lock was taken; who wanted it is seen when its function returns. */
 static bool taken;
 
-/** struct lock - what was done under the locks that one place takes */
-struct lock {
-	uint64_t caller;
+/** struct held_sum - how often locks were held, and for how many instructions */
+struct held_sum {
 	uint64_t holds;
 	uint64_t sum;
 	uint64_t most;
+};
+
+/** struct lock - what was done under the locks that one place takes */
+struct lock {
+	uint64_t caller;
+	struct held_sum now; /* in this sample */
+	struct held_sum all;
 };
 
 static struct lock locks[LOCKS_MAX];
@@ -138,6 +154,8 @@ static void end_row(void)
 			fprintf(out, " %s %" PRIu64, kinds[k], sums[k]);
 		fprintf(out, "\n");
 	}
+	if (profile && row >= 0)
+		fprintf(out, "clean %ld samples %" PRIu64 "\n", row, nr_clean);
 	for (s = sites; s; s = s->next) {
 		if (s->count && row >= 0)
 			fprintf(out, "pc %ld %016" PRIx64 " %" PRIu64 "\n", row, s->pc, s->count);
@@ -145,11 +163,40 @@ static void end_row(void)
 	}
 	for (i = 0; i < nr_locks; i++)
 		fprintf(out, "lock %ld %016" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", row,
-			locks[i].caller, locks[i].holds, locks[i].sum, locks[i].most);
+			locks[i].caller, locks[i].all.holds, locks[i].all.sum, locks[i].all.most);
 	fflush(out);
 	memset(sums, 0, sizeof(sums));
 	nr_samples = 0;
+	nr_clean = 0;
 	nr_locks = 0;
+}
+
+/* The profile of this sample goes to that of the row, or nowhere. */
+static void end_sample(void)
+{
+	struct held_sum *now, *all;
+	struct site *s;
+	unsigned int i;
+
+	while (seen) {
+		s = seen;
+		seen = s->next_seen;
+		if (!disturbed)
+			s->count += s->now;
+		s->now = 0;
+	}
+	for (i = 0; i < nr_locks; i++) {
+		now = &locks[i].now;
+		all = &locks[i].all;
+		if (!disturbed) {
+			all->holds += now->holds;
+			all->sum += now->sum;
+			if (now->most > all->most)
+				all->most = now->most;
+		}
+		*now = (struct held_sum){ 0 };
+	}
+	nr_clean += !disturbed;
 }
 
 static void on_mark(unsigned int cpu, void *data)
@@ -167,6 +214,7 @@ static void on_mark(unsigned int cpu, void *data)
 		memset(sample, 0, sizeof(sample));
 		nr_held = 0;
 		taken = false;
+		disturbed = false;
 		active = true;
 		break;
 	case 3: /* MARK_STOP */
@@ -177,6 +225,8 @@ static void on_mark(unsigned int cpu, void *data)
 				samples[k][nr_samples] = sample[k];
 		}
 		nr_samples++;
+		if (profile)
+			end_sample();
 		break;
 	case 4: /* MARK_END */
 		end_row();
@@ -191,6 +241,13 @@ static void on_event(unsigned int cpu, void *data)
 		sample[(uintptr_t)data]++;
 }
 
+static void on_irq(unsigned int cpu, void *data)
+{
+	(void)cpu;
+	(void)data;
+	disturbed = true;
+}
+
 static void on_insn(unsigned int cpu, void *data)
 {
 	struct site *s = data;
@@ -199,7 +256,10 @@ static void on_insn(unsigned int cpu, void *data)
 	if (!active)
 		return;
 	sample[TOTAL]++;
-	s->count++;
+	if (!s->now++) {
+		s->next_seen = seen;
+		seen = s;
+	}
 	if (taken && !is_in(&lock_fns, s->pc, LOCK_BYTES)) {
 		held[nr_held - 1].caller = s->pc;
 		taken = false;
@@ -232,10 +292,10 @@ static void account(const struct held *h)
 		return;
 	if (i == nr_locks)
 		locks[nr_locks++] = (struct lock){ .caller = h->caller };
-	locks[i].holds++;
-	locks[i].sum += len;
-	if (len > locks[i].most)
-		locks[i].most = len;
+	locks[i].now.holds++;
+	locks[i].now.sum += len;
+	if (len > locks[i].now.most)
+		locks[i].now.most = len;
 }
 
 /* A spin lock is given back by a byte that becomes 0, wherever the function was inlined. */
@@ -325,6 +385,8 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 							       (void *)CALLS);
 		if (!profile)
 			continue;
+		if (is_in(&irqs, pc, 1))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_irq, CB_NO_REGS, NULL);
 		site = malloc(sizeof(*site));
 		if (!site)
 			abort();
@@ -373,6 +435,8 @@ int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 			good = add(&faults, value);
 		else if (!strcmp(argv[i], "syscall"))
 			good = add(&syscalls, value);
+		else if (!strcmp(argv[i], "irq"))
+			good = add(&irqs, value);
 		else if (!strcmp(argv[i], "lock"))
 			good = add(&lock_fns, value);
 		else if (!strcmp(argv[i], "profile"))
