@@ -11,11 +11,12 @@ set grid ytics lc rgb "#dddddd"
 set border 3
 set tics nomirror out
 set xtics rotate by -35
+set rmargin 16
 set key outside top center horizontal
 if (what eq "reuse") {
 	set title "free, allocate and touch every page: score (logarithmic; less is better)"
 	set ylabel "instruction equivalents"
-	set format y "10^%T"
+	set format y "%.0s%c"
 	plot dir . "/reuse.dat" using 2:xtic(1) lc rgb "#9ecae1" title "8 KiB", \
 		"" using 3 lc rgb "#4292c6" title "64 KiB", \
 		"" using 4 lc rgb "#08519c" title "256 KiB", \
