@@ -646,6 +646,8 @@ static void scale(uint64_t n, const char *way)
 	if (!many || !ops)
 		die("calloc");
 	memset(many, 0, n * sizeof(*many));
+	/* What was freed before is gone after a while. */
+	usleep(1000000);
 	before = machine("Slab");
 	arena_open(1UL << 40, PAGEARENA_HUGE_AUTO, 0, n * (64 << 10));
 	batches = have_batch();
@@ -668,7 +670,7 @@ static void scale(uint64_t n, const char *way)
 	if (n >= 100000) {
 		snprintf(name, sizeof(name), "slabs for each of %llu spans",
 			 (unsigned long long)n);
-		figure(name, "bytes", (double)(before - machine("Slab")) / (double)n);
+		figure(name, "bytes", ((double)machine("Slab") - (double)before) / (double)n);
 	}
 	/* One in eight is free. */
 	for (i = 0; i < n; i += 8)
@@ -698,7 +700,7 @@ static void metadata(uint32_t huge, const char *name)
 	arena_open(ARENA, huge, 0, 0);
 	for (at = 0; at < total; at += 8 << 10)
 		touch(base + span_alloc(8 << 10, 0), 8 << 10);
-	figure(name, "percent", 100.0 * (double)(machine("Slab") - before) / (double)total);
+	figure(name, "percent", 100.0 * ((double)machine("Slab") - (double)before) / (double)total);
 	arena_close();
 }
 

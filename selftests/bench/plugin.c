@@ -136,6 +136,19 @@ static int by_value(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+/* What was counted outside of rows, or has been told. */
+static void forget(void)
+{
+	struct site *s;
+
+	for (s = sites; s; s = s->next)
+		s->count = 0;
+	memset(sums, 0, sizeof(sums));
+	nr_samples = 0;
+	nr_clean = 0;
+	nr_locks = 0;
+}
+
 static void end_row(void)
 {
 	uint64_t n = nr_samples < SAMPLES_MAX ? nr_samples : SAMPLES_MAX;
@@ -156,19 +169,14 @@ static void end_row(void)
 	}
 	if (profile && row >= 0)
 		fprintf(out, "clean %ld samples %" PRIu64 "\n", row, nr_clean);
-	for (s = sites; s; s = s->next) {
+	for (s = sites; s; s = s->next)
 		if (s->count && row >= 0)
 			fprintf(out, "pc %ld %016" PRIx64 " %" PRIu64 "\n", row, s->pc, s->count);
-		s->count = 0;
-	}
 	for (i = 0; i < nr_locks; i++)
 		fprintf(out, "lock %ld %016" PRIx64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", row,
 			locks[i].caller, locks[i].all.holds, locks[i].all.sum, locks[i].all.most);
 	fflush(out);
-	memset(sums, 0, sizeof(sums));
-	nr_samples = 0;
-	nr_clean = 0;
-	nr_locks = 0;
+	forget();
 }
 
 /* The profile of this sample goes to that of the row, or nowhere. */
@@ -207,8 +215,7 @@ static void on_mark(unsigned int cpu, void *data)
 	switch ((uintptr_t)data) {
 	case 1: /* MARK_ROW */
 		row++;
-		nr_samples = 0;
-		memset(sums, 0, sizeof(sums));
+		forget();
 		break;
 	case 2: /* MARK_START */
 		memset(sample, 0, sizeof(sample));
