@@ -264,7 +264,9 @@ int main(int argc, char **argv)
 	nr_selected = argc - optind;
 	if (opt.native)
 		open_perf();
-	printf("unit,%s\n", !opt.native || perf_fd >= 0 ? "instructions" : "ns");
+	/* Hardware counts a string instruction once, however long it is. */
+	printf("unit,%s\n", !opt.native ? "instructions" :
+			     perf_fd >= 0 ? "instructions of the hardware" : "ns");
 	calibrate();
 	if (nr_traces) {
 		while (nr_traces--)
