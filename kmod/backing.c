@@ -728,8 +728,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 	bool ok;
 
 	lockdep_assert_held(&c->lock);
-	if (!PA_MID_ORDER || arena->setup.granule < 1UL << PA_MID_SHIFT ||
-	    find_next_bit(c->present, end, first) < end)
+	if (!pa_arena_mid(arena) || find_next_bit(c->present, end, first) < end)
 		return false;
 	spin_lock(&arena->lock);
 	ok = pa_pages_covered(arena, page, PA_MID_PAGES);

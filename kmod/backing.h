@@ -36,11 +36,10 @@ struct pa_item;
 
 /*
  * A small chunk is backed by folios of 64 KiB where allocated spans cover them, if that
- * saves faults, and if the arena releases nothing smaller.
+ * saves faults, and if the arena releases nothing smaller: see pa_arena_mid().
  */
 #define PA_MID_SHIFT	16
-#define PA_MID_ORDER	(PA_MAPS_LARGE_FOLIOS && PAGE_SHIFT < PA_MID_SHIFT ? \
-			 PA_MID_SHIFT - PAGE_SHIFT : 0)
+#define PA_MID_ORDER	(PAGE_SHIFT < PA_MID_SHIFT ? PA_MID_SHIFT - PAGE_SHIFT : 0)
 #define PA_MID_PAGES	((unsigned int)BIT(PA_MID_ORDER))
 
 /*
@@ -149,6 +148,33 @@ static inline unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
 	if (READ_ONCE(c->state) == PA_CHUNK_HUGE && c->nr_inuse > PA_SPARSE_PAGES)
 		return 0;
 	return free > c->nr_stuck ? free - c->nr_stuck : 0;
+}
+
+/**
+ * pa_arena_maps() - does the arena enter small folios into page tables itself?
+ * @arena: an arena that is set up
+ *
+ * Where the core would map a folio page by page, and where no huge folio is ever mapped: the
+ * mapping is VM_MIXEDMAP then, and 6.1 and 6.12 keep a reference to a PMD's folio when they zap
+ * it in such a mapping.
+ *
+ * Context: any.
+ */
+static inline bool pa_arena_maps(const struct pa_arena *arena)
+{
+	return !PA_MAPS_LARGE_FOLIOS && arena->setup.huge == PAGEARENA_HUGE_OFF;
+}
+
+/**
+ * pa_arena_mid() - are small chunks of an arena backed by folios of 64 KiB?
+ * @arena: an arena that is set up
+ *
+ * Context: any.
+ */
+static inline bool pa_arena_mid(const struct pa_arena *arena)
+{
+	return PA_MID_ORDER && (PA_MAPS_LARGE_FOLIOS || pa_arena_maps(arena)) &&
+	       arena->setup.granule >= 1UL << PA_MID_SHIFT;
 }
 
 /**

@@ -361,6 +361,8 @@ static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 		return -EOVERFLOW;
 	if (req.offset + req.length > round_up(arena->setup.arena_bytes, PA_CHUNK_SIZE))
 		return -EINVAL;
+	if (arena->setup.huge == PAGEARENA_HUGE_OFF)
+		return -EOPNOTSUPP;
 	err = pa_copy_out(arg, &req, sizeof(req));
 	if (err)
 		return err;
@@ -461,6 +463,8 @@ static int pa_batch_promote(struct pa_batch *b, struct pagearena_op *op)
 		return -EOVERFLOW;
 	if (op->offset + op->length > round_up(b->arena->setup.arena_bytes, PA_CHUNK_SIZE))
 		return -EINVAL;
+	if (b->arena->setup.huge == PAGEARENA_HUGE_OFF)
+		return -EOPNOTSUPP;
 	opts.compact = op->flags & PAGEARENA_PROMOTE_COMPACT;
 	opts.min_pages = max_t(unsigned int, 1, DIV_ROUND_UP(op->align * PA_CHUNK_PAGES, 100));
 	index = op->offset >> PA_CHUNK_SHIFT;

@@ -217,9 +217,12 @@ static uint64_t zeroed(uint64_t before)
 /* As the ways in ways.c: freed, allocated, touched. */
 static void reuse(uint64_t bytes, uint32_t huge, bool release)
 {
-	const char *way = release ? (huge == PAGEARENA_HUGE_NEVER ? "arena-released-small" :
-								    "arena-released") :
-				    (huge == PAGEARENA_HUGE_NEVER ? "arena-small" : "arena");
+	static const char *const ways[][2] = {
+		[PAGEARENA_HUGE_AUTO] = { "arena", "arena-released" },
+		[PAGEARENA_HUGE_NEVER] = { "arena-small", "arena-released-small" },
+		[PAGEARENA_HUGE_OFF] = { "arena-off", "arena-released-off" },
+	};
+	const char *way = ways[huge][release];
 	struct pagearena_op op[2] = { { .op = PAGEARENA_OP_FREE },
 				      { .op = PAGEARENA_OP_SCAVENGE, .length = bytes } };
 	unsigned int i, j, n = rounds(bytes < HUGE ? ROUNDS_MAX : 65);
@@ -250,7 +253,7 @@ static void reuse(uint64_t bytes, uint32_t huge, bool release)
 		row_stop();
 		row.samples[row.nr - 1].zeroed = zeroed(before);
 		/* A kernel that lets a module do it maps folios of 64 KiB in one fault. */
-		if (release && huge == PAGEARENA_HUGE_NEVER)
+		if (release && huge != PAGEARENA_HUGE_AUTO)
 			row.samples[row.nr - 1].refills =
 				bytes / PAGE - row.samples[row.nr - 1].faults;
 	}
@@ -260,6 +263,11 @@ static void reuse(uint64_t bytes, uint32_t huge, bool release)
 
 static void first_touch(void)
 {
+	static const struct {
+		const char *name;
+		uint32_t huge;
+	} ways[] = { { "arena", PAGEARENA_HUGE_NEVER }, { "arena-off", PAGEARENA_HUGE_OFF } };
+	size_t way;
 	unsigned int i, n;
 	uint64_t offset;
 
@@ -278,8 +286,10 @@ static void first_touch(void)
 		row_end();
 		arena_close();
 	}
-	if (row_begin("touch", "first-touch", "arena", MID, 1)) {
-		arena_open(ARENA, PAGEARENA_HUGE_NEVER, MID, 0);
+	for (way = 0; way < ARRAY_SIZE(ways); way++) {
+		if (!row_begin("touch", "first-touch", ways[way].name, MID, 1))
+			continue;
+		arena_open(ARENA, ways[way].huge, MID, 0);
 		offset = span_alloc(64 * HUGE, HUGE);
 		for (i = 0; i < rounds(30 * 30); i++) {
 			if (!(i % 30))
@@ -608,6 +618,8 @@ void bench_arena(void)
 		reuse(sizes[s], PAGEARENA_HUGE_NEVER, false);
 		reuse(sizes[s], PAGEARENA_HUGE_AUTO, true);
 		reuse(sizes[s], PAGEARENA_HUGE_NEVER, true);
+		reuse(sizes[s], PAGEARENA_HUGE_OFF, false);
+		reuse(sizes[s], PAGEARENA_HUGE_OFF, true);
 	}
 	first_touch();
 	release();
