@@ -218,7 +218,7 @@ static __always_inline unsigned int pa_count_bits(const struct pa_chunk *c, unsi
 }
 
 struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index);
-struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index);
+struct pa_chunk *pa_chunk_create(struct pa_arena *arena, pgoff_t page);
 void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c);
 struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i);
 int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gfp_t gfp);

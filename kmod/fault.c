@@ -63,21 +63,17 @@ static int pa_fault_map(struct vm_fault *vmf, struct page *page)
 static vm_fault_t pa_fault(struct vm_fault *vmf)
 {
 	struct pa_arena *arena = vmf->vma->vm_private_data;
-	unsigned long index = vmf->pgoff >> PA_CHUNK_ORDER;
 	unsigned int i = vmf->pgoff % PA_CHUNK_PAGES;
 	struct pa_chunk *c;
 	struct page *page;
 	bool huge;
 	int err;
 
-	/* Do not make a chunk for what is not allocated. */
-	if (!pa_page_allocated(arena, vmf->pgoff))
-		return pa_fault_error(arena, vmf->pgoff, -ENOENT);
 	pa_limit_approach(arena);
 	pa_reclaim_high(arena);
-	c = pa_chunk_create(arena, index);
-	if (!c)
-		return pa_fault_error(arena, vmf->pgoff, -ENOMEM);
+	c = pa_chunk_create(arena, vmf->pgoff);
+	if (IS_ERR(c))
+		return pa_fault_error(arena, vmf->pgoff, PTR_ERR(c));
 	err = pa_chunk_fill(arena, c, i, PA_GFP_SMALL);
 	if (err) {
 		pa_chunk_unlock_put(arena, c);

@@ -215,7 +215,7 @@ static noinline int pa_ioctl_alloc(struct pa_arena *arena, void __user *ptr)
 		bool done;
 
 		pa_hold_begin(arena, &hold, false);
-		done = pa_quick_alloc(arena, &step.offset, &step.length, &step.out_flags);
+		done = pa_quick_alloc(arena, pa_plain(arena), &step.offset, &step.length, &step.out_flags);
 		pa_hold_end(arena);
 		if (likely(done))
 			goto out;
@@ -276,7 +276,7 @@ static noinline int pa_ioctl_free(struct pa_arena *arena, void __user *ptr)
 	if (step.flags)
 		return -EINVAL;
 	pa_hold_begin(arena, &hold, true);
-	done = pa_quick_free(arena, &hold, step.offset, step.length, &err);
+	done = pa_quick_free(arena, &hold, pa_plain(arena), step.offset, step.length, &err);
 	pa_hold_end(arena);
 	if (unlikely(!done)) {
 		step.had = 0;
