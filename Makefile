@@ -49,8 +49,6 @@ help:
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
 	@echo
-	@echo 'To measure:'
-	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
 	@echo '  make cache-clean          remove it'
