@@ -48,7 +48,7 @@ struct span_heap;
 #define SPAN_HEAP_NEAR		8
 
 /** SPAN_HEAP_SLOTS - number of alignments that the heap keeps indexed at a time */
-#define SPAN_HEAP_SLOTS		6
+#define SPAN_HEAP_SLOTS		4
 
 /**
  * enum span_state - what a span is
