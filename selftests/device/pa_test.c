@@ -9,7 +9,7 @@
 
 /* TAP */
 
-#define TIMEOUT_SECONDS	90
+#define TIMEOUT_SECONDS	180
 /* What pa_ops() takes on a kernel without debugging, in an emulator. */
 #define CALIBRATE_NS	40000000ULL
 
@@ -401,7 +401,8 @@ __u64 pa_scavenge(struct arena *a, __u64 bytes, __u64 min_age_ns, __u64 *backed)
 		.min_age_ns = min_age_ns,
 	};
 
-	CHECK(!ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &req));
+	/* io_uring's work for a task comes as a signal. */
+	CHECK(!TEMP_FAILURE_RETRY(ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &req)));
 	if (backed)
 		*backed = req.backed;
 	return req.released;
