@@ -22,6 +22,7 @@
 #define PA_SPARES_BATCH	8
 
 static struct kmem_cache *pa_span_cache;
+static struct kmem_cache *pa_index_cache;
 static atomic64_t pa_arena_ids;
 
 /*
@@ -48,39 +49,99 @@ static void pa_span_free(struct span *s)
 	kmem_cache_free(pa_span_cache, s);
 }
 
+static void pa_index_free(struct span_index *x)
+{
+	kmem_cache_free(pa_index_cache, x);
+}
+
+/* Moves spares to the heap.  Returns whether it has what any call may need. */
+static bool pa_give_spares(struct pa_arena *arena, struct pa_spares *spares)
+{
+	struct span_index *x;
+	struct span *s;
+	bool ready;
+
+	spin_lock(&arena->lock);
+	while ((s = spares->spans)) {
+		spares->spans = s->next_spare;
+		span_heap_add_spare(&arena->heap, s);
+	}
+	while ((x = spares->indices)) {
+		spares->indices = x->next_spare;
+		span_heap_add_index(&arena->heap, x);
+	}
+	ready = span_heap_ready(&arena->heap);
+	spin_unlock(&arena->lock);
+	return ready;
+}
+
+static bool pa_alloc_index(struct pa_spares *spares, gfp_t gfp)
+{
+	struct span_index *x = kmem_cache_alloc(pa_index_cache, gfp | __GFP_ACCOUNT);
+
+	if (!x)
+		return false;
+	x->next_spare = spares->indices;
+	spares->indices = x;
+	return true;
+}
+
 /**
- * pa_add_spares() - give the heap some struct spans for later
+ * pa_add_spares() - give the heap what any call may need
  * @arena: the arena
  * @gfp: how hard to try
  *
  * Context: takes the heap lock; may sleep if @gfp says so.
- * Return: 0 if there is at least one more; -ENOMEM.
+ * Return: 0, also if it took not all of what was wanted; -ENOMEM.
  */
 int pa_add_spares(struct pa_arena *arena, gfp_t gfp)
 {
-	struct span *batch = NULL, *s;
+	const struct span_heap *heap = &arena->heap;
+	struct pa_spares spares = {};
 	struct pa_charge charge;
-	unsigned int i;
+	int spans, indices;
+	bool all = true;
+	struct span *s;
+
+	spans = READ_ONCE(heap->nr_spares) < SPAN_HEAP_SPARES ? PA_SPARES_BATCH : 0;
+	indices = SPAN_HEAP_SPARES + READ_ONCE(heap->nr_recent) - READ_ONCE(heap->nr_indices);
+	indices = indices > 0 ? indices + PA_SPARES_BATCH : 0;
+	pa_charge_begin(arena, &charge);
+	for (; all && spans; spans--) {
+		s = kmem_cache_alloc(pa_span_cache, gfp | __GFP_ACCOUNT);
+		all = s;
+		if (s) {
+			s->next_spare = spares.spans;
+			spares.spans = s;
+		}
+	}
+	for (; all && indices; indices--)
+		all = pa_alloc_index(&spares, gfp);
+	pa_charge_end(&charge);
+	return pa_give_spares(arena, &spares) || all ? 0 : -ENOMEM;
+}
+
+/**
+ * pa_add_index() - give the heap what it needs to free a span
+ * @arena: the arena
+ *
+ * To free cannot fail, so this goes beyond what the memory cgroup allows, if it must.
+ *
+ * Context: may sleep; takes the heap lock.
+ */
+void pa_add_index(struct pa_arena *arena)
+{
+	struct pa_spares spares = {};
+	struct pa_charge charge;
+	int i;
 
 	pa_charge_begin(arena, &charge);
-	for (i = 0; i < PA_SPARES_BATCH; i++) {
-		s = kmem_cache_alloc(pa_span_cache, gfp | __GFP_ACCOUNT);
-		if (!s)
+	pa_alloc_index(&spares, GFP_KERNEL | __GFP_NOFAIL);
+	for (i = 1; i < PA_SPARES_BATCH; i++)
+		if (!pa_alloc_index(&spares, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN))
 			break;
-		s->next_spare = batch;
-		batch = s;
-	}
 	pa_charge_end(&charge);
-	if (!batch)
-		return -ENOMEM;
-	spin_lock(&arena->lock);
-	while (batch) {
-		s = batch;
-		batch = s->next_spare;
-		span_heap_add_spare(&arena->heap, s);
-	}
-	spin_unlock(&arena->lock);
-	return 0;
+	pa_give_spares(arena, &spares);
 }
 
 /**
@@ -91,42 +152,55 @@ int pa_add_spares(struct pa_arena *arena, gfp_t gfp)
  */
 void pa_fill_spares(struct pa_arena *arena)
 {
-	if (READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
+	if (!data_race(span_heap_ready(&arena->heap)))
 		pa_add_spares(arena, GFP_KERNEL);
 }
 
 /**
- * pa_excess_spares() - take spares that are too many out of the heap
+ * pa_take_excess() - take spares that are too many out of the heap
  * @arena: the arena
+ * @excess: set to them, for pa_free_spares()
  *
  * Context: heap lock.
- * Return: the spares, for pa_free_spares().
  */
-struct span *pa_excess_spares(struct pa_arena *arena)
+void pa_take_excess(struct pa_arena *arena, struct pa_spares *excess)
 {
-	struct span *batch = NULL, *s;
+	struct span_heap *heap = &arena->heap;
+	struct span_index *x;
+	struct span *s;
 
-	while (arena->heap.nr_spares > PA_SPARES_MAX) {
-		s = span_heap_take_spare(&arena->heap);
-		s->next_spare = batch;
-		batch = s;
+	excess->spans = NULL;
+	excess->indices = NULL;
+	while (heap->nr_spares > PA_SPARES_MAX) {
+		s = span_heap_take_spare(heap);
+		s->next_spare = excess->spans;
+		excess->spans = s;
 	}
-	return batch;
+	while (heap->nr_indices > heap->nr_recent + PA_INDICES_MAX) {
+		x = span_heap_take_index(heap);
+		x->next_spare = excess->indices;
+		excess->indices = x;
+	}
 }
 
 /**
- * pa_free_spares() - free what pa_excess_spares() returned
- * @batch: spares
+ * pa_free_spares() - free what pa_take_excess() took
+ * @excess: the spares
  *
  * Context: any but interrupts.
  */
-void pa_free_spares(struct span *batch)
+void pa_free_spares(struct pa_spares *excess)
 {
-	while (batch) {
-		struct span *s = batch;
+	struct span_index *x;
+	struct span *s;
 
-		batch = s->next_spare;
+	while ((s = excess->spans)) {
+		excess->spans = s->next_spare;
 		pa_span_free(s);
+	}
+	while ((x = excess->indices)) {
+		excess->indices = x->next_spare;
+		pa_index_free(x);
 	}
 }
 
@@ -194,7 +268,7 @@ void pa_arena_destroy(struct pa_arena *arena)
 	pa_shadow_destroy(arena);
 	xa_destroy(&arena->torn);
 	if (arena->ready)
-		span_heap_destroy(&arena->heap, pa_span_free);
+		span_heap_destroy(&arena->heap, pa_span_free, pa_index_free);
 	iput(arena->inode);
 	simple_release_fs(&pa_mnt, &pa_mnt_count);
 	pa_quota_release(arena);
@@ -466,10 +540,19 @@ int __init pa_arena_init(void)
 {
 	pa_span_cache = kmem_cache_create("pagearena_span", sizeof(struct span), 0,
 					  SLAB_ACCOUNT, NULL);
-	return pa_span_cache ? 0 : -ENOMEM;
+	if (!pa_span_cache)
+		return -ENOMEM;
+	pa_index_cache = kmem_cache_create("pagearena_index", sizeof(struct span_index), 0,
+					   SLAB_ACCOUNT, NULL);
+	if (!pa_index_cache) {
+		kmem_cache_destroy(pa_span_cache);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 void pa_arena_exit(void)
 {
+	kmem_cache_destroy(pa_index_cache);
 	kmem_cache_destroy(pa_span_cache);
 }

@@ -57,6 +57,9 @@ struct vm_area_struct;
 /* A heap that has more spares than this gives some back. */
 #define PA_SPARES_MAX		64
 
+/* The same for indices, besides those that recently freed spans may need. */
+#define PA_INDICES_MAX		128
+
 /* Pages by which a chunk's item may be behind. */
 #define PA_LATE_PAGES		64
 
@@ -257,14 +260,25 @@ struct pa_arena {
 /* arena.c */
 int pa_arena_init(void);
 void pa_arena_exit(void);
+/**
+ * struct pa_spares - memory for the heap, on its way
+ * @spans: linked through &span.next_spare
+ * @indices: linked through &span_index.next_spare
+ */
+struct pa_spares {
+	struct span *spans;
+	struct span_index *indices;
+};
+
 int pa_add_spares(struct pa_arena *arena, gfp_t gfp);
+void pa_add_index(struct pa_arena *arena);
 void pa_fill_spares(struct pa_arena *arena);
 struct pa_arena *pa_arena_create(void);
 void pa_arena_destroy(struct pa_arena *arena);
 int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup);
 int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft);
-struct span *pa_excess_spares(struct pa_arena *arena);
-void pa_free_spares(struct span *batch);
+void pa_take_excess(struct pa_arena *arena, struct pa_spares *excess);
+void pa_free_spares(struct pa_spares *excess);
 void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *stats);
 void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct pagearena_span *out);
 

@@ -192,20 +192,20 @@ static u64 pa_excess_free(struct pa_arena *arena, u64 *sparse)
 /* When was the last span freed that has something to release?  0: there is none. */
 static u64 pa_youngest(struct pa_arena *arena)
 {
-	struct rb_node *node;
+	const struct span *s;
 
 	lockdep_assert_held(&arena->lock);
-	span_heap_settle(&arena->heap);
-	node = rb_last(&arena->heap.age);
-	return node ? rb_entry(node, struct span, age)->unusedsince : 0;
+	s = span_heap_youngest(&arena->heap);
+	return s ? s->unusedsince : 0;
 }
 
 static u64 pa_oldest(struct pa_arena *arena)
 {
-	struct rb_node *node = rb_first(&arena->heap.age);
+	const struct span *s;
 
 	lockdep_assert_held(&arena->lock);
-	return node ? rb_entry(node, struct span, age)->unusedsince : 0;
+	s = span_heap_oldest(&arena->heap);
+	return s ? s->unusedsince : 0;
 }
 
 /**

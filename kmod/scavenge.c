@@ -603,7 +603,7 @@ int pa_scavenge_locked(struct pa_arena *arena, struct pa_chunk *c, unsigned long
 
 	lockdep_assert_held(&c->lock);
 	/* Without spares only whole spans can go. */
-	if (READ_ONCE(arena->heap.nr_spares) < SPAN_HEAP_SPARES)
+	if (!data_race(span_heap_ready(&arena->heap)))
 		pa_add_spares(arena, PA_GFP_RECLAIM);
 	spin_lock(&arena->lock);
 	sparse = pa_chunk_sparse(c);

@@ -63,9 +63,9 @@ static inline u64 span_end(const struct span *s)
 }
 
 /* pb(s), in span pages: [*start, return value); empty if that is not above *start. */
-static u64 span_pb(const struct span *s, u64 *start)
+static u64 span_pb(const struct span_heap *heap, const struct span *s, u64 *start)
 {
-	const struct span_heap_config *cfg = &s->heap->cfg;
+	const struct span_heap_config *cfg = &heap->cfg;
 	u64 granule;
 
 	*start = s->base;
@@ -77,17 +77,17 @@ static u64 span_pb(const struct span *s, u64 *start)
 }
 
 /* Bytes of pb(s). */
-static u64 span_pb_bytes(const struct span *s)
+static u64 span_pb_bytes(const struct span_heap *heap, const struct span *s)
 {
 	u64 start, end;
 
-	end = span_pb(s, &start);
-	return end > start ? (end - start) << s->heap->cfg.page_shift : 0;
+	end = span_pb(heap, s, &start);
+	return end > start ? (end - start) << heap->cfg.page_shift : 0;
 }
 
-static u64 span_released(const struct span *s)
+static u64 span_released(const struct span_heap *heap, const struct span *s)
 {
-	return s->scavenged ? span_pb_bytes(s) : 0;
+	return s->scavenged ? span_pb_bytes(heap, s) : 0;
 }
 
 /* Does a boundary, in span pages, lie on a granule? */
@@ -97,9 +97,9 @@ static bool on_granule(const struct span_heap *heap, u64 boundary)
 }
 
 /* Number of whole, aligned huge pages in a span. */
-static u64 span_hugepages(const struct span *s)
+static u64 span_hugepages(const struct span_heap *heap, const struct span *s)
 {
-	const struct span_heap_config *cfg = &s->heap->cfg;
+	const struct span_heap_config *cfg = &heap->cfg;
 	u64 huge = 1ULL << (cfg->huge_shift - cfg->page_shift);
 	u64 start = round_up(s->base, huge), end = round_down(span_end(s), huge);
 
@@ -134,9 +134,8 @@ static bool heap_first_fit(const struct span_heap *heap)
 	return heap->cfg.fit == SPAN_FIT_FIRST;
 }
 
-static u32 span_cap(const struct span *s, unsigned int slot)
+static u32 span_cap(const struct span_heap *heap, const struct span *s, unsigned int slot)
 {
-	const struct span_heap *heap = s->heap;
 	u64 start;
 
 	if (s->state != SPAN_FREE || (heap_first_fit(heap) && s->scavenged != (slot & 1)))
@@ -146,16 +145,16 @@ static u32 span_cap(const struct span *s, unsigned int slot)
 }
 
 /* A node's maxima, from its own capacities and its children's maxima. */
-static struct span_caps caps_of(const struct span *s, const struct span *left,
-				const struct span *right)
+static struct span_caps caps_of(const struct span_index *x, const struct span_index *left,
+				const struct span_index *right)
 {
-	struct span_caps caps = s->caps;
+	struct span_caps caps = x->caps;
 	unsigned int i;
 
 	for (i = 0; i < SPAN_HEAP_SLOTS; i++) {
-		if (!s->heap->slots[i].active)
+		if (!x->heap->slots[i].active)
 			continue;
-		caps.cap[i] = span_cap(s, i);
+		caps.cap[i] = span_cap(x->heap, x->span, i);
 		if (left)
 			caps.cap[i] = max(caps.cap[i], left->caps.cap[i]);
 		if (right)
@@ -164,16 +163,20 @@ static struct span_caps caps_of(const struct span *s, const struct span *left,
 	return caps;
 }
 
-static struct span_caps addr_caps_of(const struct span *s)
+static const struct span_index *addr_index(const struct rb_node *node)
 {
-	return caps_of(s, rb_entry_safe(s->addr.rb_left, struct span, addr),
-		       rb_entry_safe(s->addr.rb_right, struct span, addr));
+	return node ? rb_entry(node, struct span, addr)->index : NULL;
 }
 
-static struct span_caps fit_caps_of(const struct span *s)
+static struct span_caps addr_caps_of(const struct span *s)
 {
-	return caps_of(s, rb_entry_safe(s->fit.rb_left, struct span, fit),
-		       rb_entry_safe(s->fit.rb_right, struct span, fit));
+	return caps_of(s->index, addr_index(s->addr.rb_left), addr_index(s->addr.rb_right));
+}
+
+static struct span_caps fit_caps_of(const struct span_index *x)
+{
+	return caps_of(x, rb_entry_safe(x->fit.rb_left, struct span_index, fit),
+		       rb_entry_safe(x->fit.rb_right, struct span_index, fit));
 }
 
 static bool caps_equal(const struct span_caps *a, const struct span_caps *b)
@@ -182,11 +185,11 @@ static bool caps_equal(const struct span_caps *a, const struct span_caps *b)
 }
 
 /* Sets a node's maxima; tells whether they were right, for a propagation to stop there. */
-static bool caps_set(struct span *s, const struct span_caps *caps)
+static bool caps_set(struct span_index *x, const struct span_caps *caps)
 {
-	bool same = caps_equal(&s->caps, caps);
+	bool same = caps_equal(&x->caps, caps);
 
-	s->caps = *caps;
+	x->caps = *caps;
 	return same;
 }
 
@@ -194,18 +197,18 @@ static inline bool addr_caps_compute(struct span *s, bool exit)
 {
 	struct span_caps caps = addr_caps_of(s);
 
-	return caps_set(s, &caps) && exit;
+	return caps_set(s->index, &caps) && exit;
 }
 
-static inline bool fit_caps_compute(struct span *s, bool exit)
+static inline bool fit_caps_compute(struct span_index *x, bool exit)
 {
-	struct span_caps caps = fit_caps_of(s);
+	struct span_caps caps = fit_caps_of(x);
 
-	return caps_set(s, &caps) && exit;
+	return caps_set(x, &caps) && exit;
 }
 
-RB_DECLARE_CALLBACKS(static, addr_caps, struct span, addr, caps, addr_caps_compute)
-RB_DECLARE_CALLBACKS(static, fit_caps, struct span, fit, caps, fit_caps_compute)
+RB_DECLARE_CALLBACKS(static, addr_caps, struct span, addr, index->caps, addr_caps_compute)
+RB_DECLARE_CALLBACKS(static, fit_caps, struct span_index, fit, caps, fit_caps_compute)
 
 /*
  * A span in the tree of all spans changed its size, state or kind.  To be called before
@@ -231,7 +234,7 @@ static void caps_rebuild(struct span_heap *heap)
 	for (kind = 0; kind < 2; kind++)
 		for (node = rb_first_postorder(&heap->fit[kind]); node;
 		     node = rb_next_postorder(node))
-			fit_caps_compute(rb_entry(node, struct span, fit), false);
+			fit_caps_compute(rb_entry(node, struct span_index, fit), false);
 }
 
 /* The slot that indexes alignments of 1 << order pages; first fit: the first of two. */
@@ -267,15 +270,15 @@ static struct span *addr_leftmost(const struct span_heap *heap, unsigned int slo
 
 	while (node) {
 		struct span *s = rb_entry(node, struct span, addr);
-		struct span *left = rb_entry_safe(node->rb_left, struct span, addr);
+		const struct span_index *left = addr_index(node->rb_left);
 
-		if (s->caps.cap[slot] < npages)
+		if (s->index->caps.cap[slot] < npages)
 			return NULL;
 		if (left && left->caps.cap[slot] >= npages) {
 			node = node->rb_left;
 			continue;
 		}
-		if (span_cap(s, slot) >= npages)
+		if (span_cap(heap, s, slot) >= npages)
 			return s;
 		node = node->rb_right;
 	}
@@ -288,23 +291,34 @@ static struct span *fit_leftmost(const struct span_heap *heap, int kind, unsigne
 	struct rb_node *node = heap->fit[kind].rb_node;
 
 	while (node) {
-		struct span *s = rb_entry(node, struct span, fit);
-		struct span *left = rb_entry_safe(node->rb_left, struct span, fit);
+		struct span_index *x = rb_entry(node, struct span_index, fit);
+		struct span_index *left = rb_entry_safe(node->rb_left, struct span_index, fit);
 
-		if (s->caps.cap[slot] < npages)
+		if (x->caps.cap[slot] < npages)
 			return NULL;
 		if (left && left->caps.cap[slot] >= npages) {
 			node = node->rb_left;
 			continue;
 		}
-		if (span_cap(s, slot) >= npages)
-			return s;
+		if (span_cap(heap, x->span, slot) >= npages)
+			return x->span;
 		node = node->rb_right;
 	}
 	return NULL;
 }
 
 /* The trees */
+
+/* What a node of a size tree, or of the tree of ages, stands for. */
+static struct span *fit_span(const struct rb_node *node)
+{
+	return node ? rb_entry(node, struct span_index, fit)->span : NULL;
+}
+
+static struct span *age_span(const struct rb_node *node)
+{
+	return node ? rb_entry(node, struct span_index, age)->span : NULL;
+}
 
 static bool addr_less(const struct span *a, const struct span *b)
 {
@@ -366,17 +380,16 @@ static void fit_insert(struct span_heap *heap, struct span *s)
 
 	while (*link) {
 		parent = *link;
-		link = fit_less(s, rb_entry(parent, struct span, fit)) ? &parent->rb_left :
-									 &parent->rb_right;
+		link = fit_less(s, fit_span(parent)) ? &parent->rb_left : &parent->rb_right;
 	}
-	rb_link_node(&s->fit, parent, link);
+	rb_link_node(&s->index->fit, parent, link);
 	if (heap_first_fit(heap) || !heap->indexed) {
-		rb_insert_color(&s->fit, root);
+		rb_insert_color(&s->index->fit, root);
 		return;
 	}
-	fit_caps_compute(s, false);
+	fit_caps_compute(s->index, false);
 	fit_caps_propagate(parent, NULL);
-	rb_insert_augmented(&s->fit, root, &fit_caps);
+	rb_insert_augmented(&s->index->fit, root, &fit_caps);
 }
 
 static void fit_erase(struct span_heap *heap, struct span *s)
@@ -384,9 +397,9 @@ static void fit_erase(struct span_heap *heap, struct span *s)
 	struct rb_root *root = &heap->fit[s->scavenged];
 
 	if (heap_first_fit(heap) || !heap->indexed)
-		rb_erase(&s->fit, root);
+		rb_erase(&s->index->fit, root);
 	else
-		rb_erase_augmented(&s->fit, root, &fit_caps);
+		rb_erase_augmented(&s->index->fit, root, &fit_caps);
 }
 
 static void age_insert(struct span_heap *heap, struct span *s)
@@ -395,22 +408,51 @@ static void age_insert(struct span_heap *heap, struct span *s)
 
 	while (*link) {
 		parent = *link;
-		link = age_less(s, rb_entry(parent, struct span, age)) ? &parent->rb_left :
-									 &parent->rb_right;
+		link = age_less(s, age_span(parent)) ? &parent->rb_left : &parent->rb_right;
 	}
-	rb_link_node(&s->age, parent, link);
-	rb_insert_color(&s->age, &heap->age);
+	rb_link_node(&s->index->age, parent, link);
+	rb_insert_color(&s->index->age, &heap->age);
+}
+
+/*
+ * Indices
+ *
+ * What a span takes besides while it is in trees by size and age is a struct of its own, so that
+ * an allocated span, of which there are many, is small.  With first fit the tree of all spans
+ * has maxima in it, so that there each span has one always.
+ */
+
+/* A span is about to be free, or, with first fit, to be.  The caller has made sure of a spare. */
+static void index_attach(struct span_heap *heap, struct span *s)
+{
+	struct span_index *x;
+
+	if (s->index)
+		return;
+	x = span_heap_take_index(heap);
+	memset(x, 0, sizeof(*x));
+	x->heap = heap;
+	x->span = s;
+	s->index = x;
+}
+
+static void index_drop(struct span_heap *heap, struct span *s)
+{
+	if (s->index)
+		span_heap_add_index(heap, s->index);
+	s->index = NULL;
 }
 
 /* Puts a span that is complete but for this into the trees of its kind (I6). */
 static void free_insert(struct span_heap *heap, struct span *s)
 {
+	index_attach(heap, s);
 	s->state = SPAN_FREE;
 	fit_insert(heap, s);
 	if (s->scavenged) {
 		heap->stats.spans_scavenged++;
 	} else {
-		if (span_pb_bytes(s))
+		if (span_pb_bytes(heap, s))
 			age_insert(heap, s);
 		heap->stats.spans_free++;
 	}
@@ -424,8 +466,8 @@ static void free_erase(struct span_heap *heap, struct span *s)
 	if (s->scavenged) {
 		heap->stats.spans_scavenged--;
 	} else {
-		if (span_pb_bytes(s))
-			rb_erase(&s->age, &heap->age);
+		if (span_pb_bytes(heap, s))
+			rb_erase(&s->index->age, &heap->age);
 		heap->stats.spans_free--;
 	}
 }
@@ -441,7 +483,7 @@ static void free_erase(struct span_heap *heap, struct span *s)
  *
  * Nothing else tells these spans from those in the trees: whatever needs the trees to be
  * complete, or finds such a span to coalesce with, puts all of them where they belong first
- * (recent_flush()).
+ * (recent_flush()).  They have no index; there are always as many spare ones.
  */
 
 static unsigned int recent_list(u64 npages)
@@ -461,6 +503,7 @@ static void recent_flush(struct span_heap *heap)
 		for (; s; s = next) {
 			next = s->next_recent;
 			s->recent = 0;
+			s->index = NULL;
 			heap->nr_recent--;
 			heap->stats.spans_free--;
 			free_insert(heap, s);
@@ -520,17 +563,60 @@ struct span *span_heap_take_spare(struct span_heap *heap)
 	return s;
 }
 
-/* A new span.  The caller has made sure that there is a spare. */
+/**
+ * span_heap_add_index() - give the heap a struct span_index for later
+ * @heap: the heap
+ * @x: memory for an index; the heap owns it until span_heap_take_index() or
+ *	span_heap_destroy()
+ *
+ * Context: heap lock.
+ */
+void span_heap_add_index(struct span_heap *heap, struct span_index *x)
+{
+	x->next_spare = heap->indices;
+	heap->indices = x;
+	heap->nr_indices++;
+}
+
+/**
+ * span_heap_take_index() - take an unused struct span_index from the heap
+ * @heap: the heap
+ *
+ * Only those above &span_heap.nr_recent are to be had from outside of the heap.
+ *
+ * Context: heap lock.
+ * Return: an index that belongs to the caller now, or NULL if there is none.
+ */
+struct span_index *span_heap_take_index(struct span_heap *heap)
+{
+	struct span_index *x = heap->indices;
+
+	if (x) {
+		heap->indices = x->next_spare;
+		heap->nr_indices--;
+	}
+	return x;
+}
+
+/* A new span.  The caller has made sure that there are spares. */
 static struct span *span_new(struct span_heap *heap, u64 base, u64 npages)
 {
 	struct span *s = span_heap_take_spare(heap);
 
 	memset(s, 0, sizeof(*s));
-	s->heap = heap;
 	s->base = base;
 	s->npages = npages;
 	s->state = SPAN_TRANSIT;
+	if (heap_first_fit(heap))
+		index_attach(heap, s);
 	return s;
+}
+
+/* A span that is in no tree any more. */
+static void span_gone(struct span_heap *heap, struct span *s)
+{
+	index_drop(heap, s);
+	span_heap_add_spare(heap, s);
 }
 
 /* Coalescing */
@@ -554,7 +640,7 @@ static void span_merge(struct span_heap *heap, struct span *s, struct span *othe
 	s->base = min(s->base, other->base);
 	s->npages += other->npages;
 	s->needzero |= other->needzero;
-	span_heap_add_spare(heap, other);
+	span_gone(heap, other);
 }
 
 /*
@@ -587,13 +673,13 @@ static void span_realign(struct span_heap *heap, struct span *a, struct span *b,
 static void span_coalesce(struct span_heap *heap, struct span *s)
 {
 	struct span *before = addr_prev(s), *after = addr_next(s);
-	u64 parts = span_hugepages(s);
+	u64 parts = span_hugepages(heap, s);
 
 	if ((before && before->recent) || (after && after->recent))
 		recent_flush(heap);
 	if (span_is_free(before)) {
 		if (before->scavenged == s->scavenged) {
-			parts += span_hugepages(before);
+			parts += span_hugepages(heap, before);
 			span_merge(heap, s, before);
 		} else {
 			span_realign(heap, before, s, before);
@@ -601,14 +687,14 @@ static void span_coalesce(struct span_heap *heap, struct span *s)
 	}
 	if (span_is_free(after)) {
 		if (after->scavenged == s->scavenged) {
-			parts += span_hugepages(after);
+			parts += span_hugepages(heap, after);
 			span_merge(heap, s, after);
 		} else {
 			span_realign(heap, s, after, after);
 		}
 	}
 	/* Rule 15 */
-	if (!s->scavenged && span_hugepages(s) > parts && heap->ops->hugepage)
+	if (!s->scavenged && span_hugepages(heap, s) > parts && heap->ops->hugepage)
 		heap->ops->hugepage(heap->ctx, span_offset(s, heap), span_bytes(s, heap));
 }
 
@@ -620,7 +706,7 @@ static struct span *best_fit(const struct span_heap *heap, int kind, u64 npages)
 	struct span *best = NULL;
 
 	while (node) {
-		struct span *s = rb_entry(node, struct span, fit);
+		struct span *s = fit_span(node);
 
 		if (s->npages >= npages) {
 			best = s;
@@ -643,7 +729,7 @@ static struct span *best_placed(const struct span_heap *heap, struct span *s)
 	for (i = 0; t && t->npages == s->npages && i < SPAN_HEAP_TIES; i++) {
 		if (heap->ops->prefer(heap->ctx, span_offset(t, heap), span_bytes(t, heap)))
 			return t;
-		t = rb_entry_safe(rb_next(&t->fit), struct span, fit);
+		t = fit_span(rb_next(&t->index->fit));
 	}
 	return s;
 }
@@ -744,8 +830,8 @@ static void span_cut(struct span_heap *heap, struct span *s, u64 base, u64 npage
 	s->npages -= npages;
 	t->needzero = s->needzero;
 	t->unusedsince = s->unusedsince;
-	t->scavenged = scavenged && span_pb_bytes(t);
-	heap->stats.heap_released += span_released(t);
+	t->scavenged = scavenged && span_pb_bytes(heap, t);
+	heap->stats.heap_released += span_released(heap, t);
 	addr_insert(heap, t);
 	span_coalesce(heap, t);
 	free_insert(heap, t);
@@ -774,13 +860,15 @@ static bool torn_granule(const struct span_heap *heap, const struct span *s)
 static s64 span_release(struct span_heap *heap, struct span *s,
 			int (*op)(void *ctx, u64 offset, u64 len))
 {
-	u64 bytes = span_pb_bytes(s), start;
+	u64 bytes = span_pb_bytes(heap, s), start;
 	int err = 0;
 
+	/* So that there is one when it comes back, whoever has come in between. */
+	index_attach(heap, s);
 	s->state = SPAN_TRANSIT;
 	heap->stats.spans_transit++;
 	addr_caps_update(heap, s);
-	span_pb(s, &start);
+	span_pb(heap, s, &start);
 	if (op)
 		err = op(heap->ctx, start << heap->cfg.page_shift, bytes);
 	heap->stats.spans_transit--;
@@ -863,7 +951,7 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 	s->unusedsince = now;
 	if (may_wait(heap, s)) {
 		recent_add(heap, s);
-	} else if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(s)) {
+	} else if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(heap, s)) {
 		span_release(heap, s, heap->ops->fault);
 	} else {
 		span_coalesce(heap, s);
@@ -878,10 +966,13 @@ static void heap_trim(struct span_heap *heap, struct span *s, u64 start, u64 npa
 
 	/* Rule 4 */
 	free_erase(heap, s);
-	heap->stats.heap_released -= span_released(s);
+	heap->stats.heap_released -= span_released(heap, s);
 	s->scavenged = 0;
 	s->state = SPAN_INUSE;
-	addr_caps_update(heap, s);
+	if (heap_first_fit(heap))
+		addr_caps_update(heap, s);
+	else
+		index_drop(heap, s);
 
 	if (start > s->base)
 		span_cut(heap, s, s->base, start - s->base, scavenged);
@@ -922,7 +1013,7 @@ static int heap_take(struct span_heap *heap, u64 base, u64 npages, struct span *
 
 	if (heap->broken)
 		return -EUCLEAN;
-	if (heap->nr_spares < SPAN_HEAP_SPARES || end < base ||
+	if (!span_heap_ready(heap) || end < base ||
 	    end > heap->cfg.size >> heap->cfg.page_shift)
 		return -ENOMEM;
 	for (s = span_heap_find(heap, base); s && s->base < end; s = addr_next(s))
@@ -947,7 +1038,7 @@ static int heap_take(struct span_heap *heap, u64 base, u64 npages, struct span *
 		addr_erase(heap, s);
 		first->npages += s->npages;
 		first->needzero |= s->needzero;
-		span_heap_add_spare(heap, s);
+		span_gone(heap, s);
 	}
 	*res = first;
 	if (was_scavenged)
@@ -969,6 +1060,36 @@ void span_heap_settle(struct span_heap *heap)
 }
 
 /**
+ * span_heap_oldest() - the span that has been free for longest
+ * @heap: the heap
+ *
+ * Only spans count that have something to release.
+ *
+ * Context: heap lock; atomic.
+ * Return: the span, or NULL.
+ */
+struct span *span_heap_oldest(struct span_heap *heap)
+{
+	recent_flush(heap);
+	return age_span(rb_first(&heap->age));
+}
+
+/**
+ * span_heap_youngest() - the span that was freed last
+ * @heap: the heap
+ *
+ * Only spans count that have something to release.
+ *
+ * Context: heap lock; atomic.
+ * Return: the span, or NULL.
+ */
+struct span *span_heap_youngest(struct span_heap *heap)
+{
+	recent_flush(heap);
+	return age_span(rb_last(&heap->age));
+}
+
+/**
  * span_heap_reuse() - allocate a span that was freed a moment ago, if there is one
  * @heap: the heap
  * @npages: span pages
@@ -985,6 +1106,7 @@ struct span *span_heap_reuse(struct span_heap *heap, u64 npages)
 	if (!s || s->npages != npages)
 		return NULL;
 	*list = s->next_recent;
+	s->index = NULL;
 	s->recent = 0;
 	heap->nr_recent--;
 	heap->stats.spans_free--;
@@ -1005,7 +1127,7 @@ struct span *span_heap_reuse(struct span_heap *heap, u64 npages)
  *
  * Context: heap lock; atomic.
  * Return: 0; -EINVAL; -ENOMEM if neither the heap nor the rest of the arena has room, or
- * if there are fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN if the heap is broken.  On
+ * without the spares of span_heap_ready(); -EUCLEAN if the heap is broken.  On
  * error nothing has changed.
  */
 int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span **res,
@@ -1021,7 +1143,7 @@ int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span *
 		return -EINVAL;
 	if (heap->broken)
 		return -EUCLEAN;
-	if (heap->nr_spares < SPAN_HEAP_SPARES)
+	if (!span_heap_ready(heap))
 		return -ENOMEM;
 
 	if (align == 1) {
@@ -1066,8 +1188,8 @@ int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span *
  *
  * Context: heap lock; atomic.
  * Return: 0; -EINVAL; -EEXIST if part of the range is allocated; -EBUSY if part of it is in
- * transit; -ENOMEM if it reaches beyond the arena, or there are fewer than
- * %SPAN_HEAP_SPARES spares; -EUCLEAN.  On error nothing has changed.
+ * transit; -ENOMEM if it reaches beyond the arena, or there are not the
+ * spares of span_heap_ready(); -EUCLEAN.  On error nothing has changed.
  */
 int span_heap_alloc_at(struct span_heap *heap, u64 base, u64 npages, struct span **res,
 		       bool *was_scavenged)
@@ -1102,7 +1224,7 @@ int span_heap_alloc_at(struct span_heap *heap, u64 base, u64 npages, struct span
  * gone afterwards.
  * Return: 0; -EINVAL; -ENOENT if no allocated span begins at @base; -EEXIST if what lies
  * behind it is allocated; -EBUSY if it is in transit; -ENOMEM if the arena ends there, or
- * there are fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN.  On error nothing has changed.
+ * there are not the spares of span_heap_ready(); -EUCLEAN.  On error nothing has changed.
  */
 int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npages, u64 now,
 		     struct span **res, bool *was_scavenged)
@@ -1116,7 +1238,7 @@ int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npage
 	err = span_heap_lookup(heap, base, old_npages, &s);
 	if (err)
 		return err;
-	if (heap->nr_spares < SPAN_HEAP_SPARES)
+	if (!span_heap_ready(heap))
 		return -ENOMEM;
 	*res = s;
 	had = s->npages;
@@ -1129,7 +1251,7 @@ int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npage
 		addr_erase(heap, t);
 		s->npages = npages;
 		s->needzero |= t->needzero;
-		span_heap_add_spare(heap, t);
+		span_gone(heap, t);
 		bytes = (npages - had) << heap->cfg.page_shift;
 		heap->stats.heap_idle -= bytes;
 		heap->stats.heap_inuse += bytes;
@@ -1150,6 +1272,8 @@ int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npage
  * @heap: the heap
  * @s: the span
  * @now: the time; shall not decrease from call to call
+ *
+ * Only if span_heap_may_free() says so.
  *
  * Context: heap lock, held since the lookup; in a debug heap &span_heap_ops.fault may drop it.
  */
@@ -1172,7 +1296,8 @@ void span_heap_free_span(struct span_heap *heap, struct span *s, u64 now)
  * @now: the time; shall not decrease from call to call
  *
  * Context: heap lock; in a debug heap &span_heap_ops.fault may drop it.
- * Return: as span_heap_lookup().  On error nothing has changed.
+ * Return: as span_heap_lookup(); -ENOMEM if there is no spare index, see span_heap_may_free().
+ * On error nothing has changed.
  */
 int span_heap_free(struct span_heap *heap, u64 base, u64 npages, u64 now)
 {
@@ -1181,9 +1306,12 @@ int span_heap_free(struct span_heap *heap, u64 base, u64 npages, u64 now)
 
 	/* Rule 10 */
 	err = span_heap_lookup(heap, base, npages, &s);
-	if (!err)
-		span_heap_free_span(heap, s, now);
-	return err;
+	if (err)
+		return err;
+	if (!span_heap_may_free(heap))
+		return -ENOMEM;
+	span_heap_free_span(heap, s, now);
+	return 0;
 }
 
 /**
@@ -1197,7 +1325,7 @@ int span_heap_free(struct span_heap *heap, u64 base, u64 npages, u64 now)
  * Context: heap lock; &span_heap_ops.unused may drop it.  @s may be gone afterwards.
  * Return: bytes released; 0 if there is nothing to release or the span is not free and
  * unscavenged; the error of &span_heap_ops.unused, then the span is as it was; -ENOMEM if
- * it is to be split with fewer than %SPAN_HEAP_SPARES spares; -EUCLEAN.
+ * it is to be split without the spares of span_heap_ready(); -EUCLEAN.
  */
 s64 span_heap_scavenge(struct span_heap *heap, struct span *s)
 {
@@ -1206,24 +1334,24 @@ s64 span_heap_scavenge(struct span_heap *heap, struct span *s)
 
 	if (heap->broken)
 		return -EUCLEAN;
-	if (!span_is_free(s) || s->scavenged || !span_pb_bytes(s))
+	if (!span_is_free(s) || s->scavenged || !span_pb_bytes(heap, s))
 		return 0;
 	if (s->recent)
 		recent_flush(heap);
 	base = s->base;
 	end = span_end(s);
 	if (heap->ops->trim) {
-		span_pb(s, &first);
+		span_pb(heap, s, &first);
 		offset = first << heap->cfg.page_shift;
-		len = span_pb_bytes(s);
+		len = span_pb_bytes(heap, s);
 		if (!heap->ops->trim(heap->ctx, &offset, &len))
 			return 0;
 		/* What is left of a granule at an end that is not trimmed stays with the span. */
 		if (offset > first << heap->cfg.page_shift)
 			base = offset >> heap->cfg.page_shift;
-		if (offset + len < (first << heap->cfg.page_shift) + span_pb_bytes(s))
+		if (offset + len < (first << heap->cfg.page_shift) + span_pb_bytes(heap, s))
 			end = (offset + len) >> heap->cfg.page_shift;
-		if ((base > s->base || end < span_end(s)) && heap->nr_spares < SPAN_HEAP_SPARES)
+		if ((base > s->base || end < span_end(s)) && !span_heap_ready(heap))
 			return -ENOMEM;
 	}
 	free_erase(heap, s);
@@ -1246,7 +1374,7 @@ static struct span *fit_before(const struct span_heap *heap, u64 npages, u64 bas
 	struct span *last = NULL;
 
 	while (node) {
-		struct span *s = rb_entry(node, struct span, fit);
+		struct span *s = fit_span(node);
 
 		if (s->npages < npages || (s->npages == npages && s->base < base)) {
 			last = s;
@@ -1299,7 +1427,7 @@ static struct span *age_after(const struct span_heap *heap, u64 since, u64 base)
 	struct span *first = NULL;
 
 	while (node) {
-		struct span *s = rb_entry(node, struct span, age);
+		struct span *s = age_span(node);
 
 		if (s->unusedsince > since || (s->unusedsince == since && s->base > base)) {
 			first = s;
@@ -1335,8 +1463,7 @@ u64 span_heap_scavenge_age(struct span_heap *heap, u64 now, u64 limit, u64 bytes
 		s64 ret;
 
 		recent_flush(heap);
-		s = begun ? age_after(heap, since, base) :
-			    rb_entry_safe(rb_first(&heap->age), struct span, age);
+		s = begun ? age_after(heap, since, base) : age_span(rb_first(&heap->age));
 		if (!s || now <= s->unusedsince || now - s->unusedsince <= limit)
 			break;
 		begun = true;
@@ -1362,7 +1489,7 @@ u64 span_heap_scavenge_age(struct span_heap *heap, u64 now, u64 limit, u64 bytes
  * be written to by a stray pointer.
  *
  * Context: heap lock; atomic.
- * Return: 0; -ENOMEM with fewer than %SPAN_HEAP_SPARES spares; -EINVAL; -EUCLEAN.  On
+ * Return: 0; -ENOMEM without the spares of span_heap_ready(); -EINVAL; -EUCLEAN.  On
  * error nothing has changed.
  */
 int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
@@ -1375,7 +1502,7 @@ int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
 	if (!npages || end < base || end > heap->stats.heap_sys >> heap->cfg.page_shift ||
 	    !on_granule(heap, base) || !on_granule(heap, end))
 		return -EINVAL;
-	if (heap->nr_spares < SPAN_HEAP_SPARES)
+	if (!span_heap_ready(heap))
 		return -ENOMEM;
 
 	recent_flush(heap);
@@ -1384,7 +1511,7 @@ int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
 		if (!span_is_free(s) || !s->scavenged)
 			continue;
 		free_erase(heap, s);
-		heap->stats.heap_released -= span_released(s);
+		heap->stats.heap_released -= span_released(heap, s);
 		s->scavenged = 0;
 		s->state = SPAN_TRANSIT;
 		addr_caps_update(heap, s);
@@ -1467,7 +1594,7 @@ static const char *recount_recent(struct span_heap *heap, u64 *fit, u64 *age)
 			    span_heap_find(heap, s->base) != s)
 				return "I6: a list of recently freed spans holds another one";
 			n++;
-			*age += span_pb_bytes(s) != 0;
+			*age += span_pb_bytes(heap, s) != 0;
 		}
 	}
 	*fit += n;
@@ -1497,14 +1624,16 @@ static const char *recount_fit(struct span_heap *heap, int kind, u64 *count)
 	struct rb_node *node;
 
 	for (node = rb_first(&heap->fit[kind]); node; node = rb_next(node)) {
-		s = rb_entry(node, struct span, fit);
+		s = fit_span(node);
 		if (s->state != SPAN_FREE || s->scavenged != kind || s->recent)
 			return "I6: a size tree holds a span of another kind";
 		if (last && !fit_less(last, s))
 			return "rule 1: a size tree is out of order";
-		caps = fit_caps_of(s);
-		if (!heap_first_fit(heap) && heap->indexed && !caps_equal(&caps, &s->caps))
-			return "rule 3: a capacity in a size tree is wrong";
+		if (!heap_first_fit(heap) && heap->indexed) {
+			caps = fit_caps_of(s->index);
+			if (!caps_equal(&caps, &s->index->caps))
+				return "rule 3: a capacity in a size tree is wrong";
+		}
 		last = s;
 		(*count)++;
 	}
@@ -1517,8 +1646,8 @@ static const char *recount_age(struct span_heap *heap, u64 *count)
 	struct rb_node *node;
 
 	for (node = rb_first(&heap->age); node; node = rb_next(node)) {
-		s = rb_entry(node, struct span, age);
-		if (s->state != SPAN_FREE || s->scavenged || !span_pb_bytes(s))
+		s = age_span(node);
+		if (s->state != SPAN_FREE || s->scavenged || !span_pb_bytes(heap, s))
 			return "I6: the tree of ages holds a span of another kind";
 		if (last && !age_less(last, s))
 			return "rule 17: the tree of ages is out of order";
@@ -1535,18 +1664,20 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 	u64 bytes = span_bytes(s, heap);
 	struct span_caps caps;
 
-	if (!s->npages || s->heap != heap)
-		return "I8: a span is empty or not of this heap";
+	if (!s->npages)
+		return "I8: a span is empty";
 	if (s->base != (before ? span_end(before) : 0))
 		return "I8: spans overlap or leave a gap";
 	if (span_heap_find(heap, s->base) != s || span_heap_find(heap, span_end(s) - 1) != s)
 		return "I7: the lookup misses a span";
-	caps = addr_caps_of(s);
-	if (heap_first_fit(heap) && heap->indexed && !caps_equal(&caps, &s->caps))
-		return "rule 3: a capacity in the tree of all spans is wrong";
+	if (heap_first_fit(heap) && heap->indexed) {
+		caps = addr_caps_of(s);
+		if (!caps_equal(&caps, &s->index->caps))
+			return "rule 3: a capacity in the tree of all spans is wrong";
+	}
 
 	sum->heap_sys += bytes;
-	sum->heap_released += span_released(s);
+	sum->heap_released += span_released(heap, s);
 	if (s->state == SPAN_INUSE) {
 		sum->heap_inuse += bytes;
 		sum->spans_inuse++;
@@ -1562,13 +1693,30 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 		sum->spans_scavenged++;
 	else
 		sum->spans_free++;
-	*age += !s->scavenged && span_pb_bytes(s);
-	if (s->scavenged && !span_pb_bytes(s))
+	*age += !s->scavenged && span_pb_bytes(heap, s);
+	if (s->scavenged && !span_pb_bytes(heap, s))
 		return "I5: a scavenged span has nothing released";
 	if (span_is_free(before) && before->scavenged == s->scavenged)
 		return "I3: adjacent free spans of one kind";
 	if (span_is_free(before) && !on_granule(heap, s->base))
 		return "I4: free spans of different kinds meet inside a granule";
+	return NULL;
+}
+
+/* Those spans have an index that need one. */
+static const char *recount_indices(struct span_heap *heap)
+{
+	struct span *s;
+	bool needs;
+
+	for (s = span_heap_first(heap); s; s = span_heap_next(s)) {
+		if (s->recent)
+			continue;
+		needs = heap_first_fit(heap) || s->state != SPAN_INUSE;
+		if (!s->index != !needs ||
+		    (s->index && (s->index->span != s || s->index->heap != heap)))
+			return "I6: an index is missing, or of another span";
+	}
 	return NULL;
 }
 
@@ -1585,7 +1733,8 @@ static const char *recount_span(struct span_heap *heap, struct span *s,
 int span_heap_recount(struct span_heap *heap, const char **what)
 {
 	struct span_heap_stats sum = {}, *stats = &heap->stats;
-	u64 fit[2] = {}, age = 0, releasable = 0, spares = 0;
+	u64 fit[2] = {}, age = 0, releasable = 0, spares = 0, indices = 0;
+	const struct span_index *x;
 	const char *bad = NULL;
 	struct span *s;
 
@@ -1601,8 +1750,12 @@ int span_heap_recount(struct span_heap *heap, const char **what)
 		bad = recount_recent(heap, &fit[0], &age);
 	if (!bad)
 		bad = recount_near(heap);
+	if (!bad)
+		bad = recount_indices(heap);
 	for (s = heap->spares; s; s = s->next_spare)
 		spares++;
+	for (x = heap->indices; x; x = x->next_spare)
+		indices++;
 
 	if (bad)
 		;
@@ -1619,6 +1772,8 @@ int span_heap_recount(struct span_heap *heap, const char **what)
 		 sum.spans_scavenged != stats->spans_scavenged ||
 		 sum.spans_transit != stats->spans_transit || spares != heap->nr_spares)
 		bad = "numbers of spans";
+	else if (indices != heap->nr_indices || indices < heap->nr_recent)
+		bad = "number of spare indices";
 	if (what)
 		*what = bad;
 	return bad ? -EUCLEAN : 0;
@@ -1666,19 +1821,25 @@ int span_heap_init(struct span_heap *heap, const struct span_heap_config *cfg,
  * span_heap_destroy() - free every span and spare of a heap
  * @heap: a heap that nobody else can reach any more
  * @free_span: gets each struct span
+ * @free_index: gets each struct span_index
  *
  * No operation of &struct span_heap_ops is called.
  *
- * Context: as @free_span; may be called without the heap lock.
+ * Context: as @free_span and @free_index; may be called without the heap lock.
  */
-void span_heap_destroy(struct span_heap *heap, void (*free_span)(struct span *s))
+void span_heap_destroy(struct span_heap *heap, void (*free_span)(struct span *s),
+		       void (*free_index)(struct span_index *x))
 {
 	struct rb_node *node = rb_first_postorder(&heap->addr), *next;
+	struct span_index *x;
 	struct span *s;
 
 	for (; node; node = next) {
 		next = rb_next_postorder(node);
-		free_span(rb_entry(node, struct span, addr));
+		s = rb_entry(node, struct span, addr);
+		if (!s->recent && s->index)
+			free_index(s->index);
+		free_span(s);
 	}
 	heap->addr = RB_ROOT;
 	heap->fit[0] = RB_ROOT;
@@ -1689,5 +1850,7 @@ void span_heap_destroy(struct span_heap *heap, void (*free_span)(struct span *s)
 	heap->nr_recent = 0;
 	while ((s = span_heap_take_spare(heap)))
 		free_span(s);
+	while ((x = span_heap_take_index(heap)))
+		free_index(x);
 	memset(&heap->stats, 0, sizeof(heap->stats));
 }

@@ -15,8 +15,10 @@
  * Locking: the caller holds one lock (the *heap lock*) around every call.  Only
  * &span_heap_ops.unused and &span_heap_ops.fault may drop it, see there.
  *
- * Memory: a call that might need a new &struct span takes it from the heap's spares,
- * which the caller filled beforehand, outside the lock (span_heap_add_spare()).
+ * Memory: a call that might need a new &struct span, or a &struct span_index, takes it from the
+ * heap's spares, which the caller filled beforehand, outside the lock (span_heap_add_spare(),
+ * span_heap_add_index()).  span_heap_ready() and span_heap_may_free() tell whether there are
+ * enough.
  */
 #ifndef PAGEARENA_SPAN_HEAP_H
 #define PAGEARENA_SPAN_HEAP_H
@@ -26,7 +28,7 @@
 
 struct span_heap;
 
-/** SPAN_HEAP_SPARES - spares with which no call can fail for want of a struct span */
+/** SPAN_HEAP_SPARES - spares of a kind that a call may need, see span_heap_ready() */
 #define SPAN_HEAP_SPARES	4
 
 /** SPAN_HEAP_MAX_PAGES - most span pages in one allocated span */
@@ -70,14 +72,35 @@ struct span_caps {
 };
 
 /**
+ * struct span_index - what a span takes besides while it is free
+ * @fit: in the size tree of its kind, by (npages, base)
+ * @next_spare: instead, for a spare: the next one
+ * @age: in the tree of free, unscavenged spans with a granule of their own, by
+ *	(unusedsince, base)
+ * @heap: the heap that it belongs to
+ * @span: the span
+ * @caps: maxima over the subtree of @fit (first fit: of &span.addr)
+ *
+ * All fields belong to the heap and are protected by the heap lock.
+ */
+struct span_index {
+	union {
+		struct rb_node fit;
+		struct span_index *next_spare;
+	};
+	struct rb_node age;
+	struct span_heap *heap;
+	struct span *span;
+	struct span_caps caps;
+};
+
+/**
  * struct span - a run of span pages
  * @addr: in the tree of all spans, by @base
  * @next_spare: instead, for a spare: the next one
- * @fit: in the size tree of its kind, by (@npages, @base)
+ * @index: its place in the other trees, if it is free and not @recent, or in transit; with
+ *	first fit always; else NULL
  * @next_recent: instead, for a span that is @recent: the next one of its list
- * @age: in the tree of free, unscavenged spans with a granule of their own, by
- *	(@unusedsince, @base)
- * @heap: the heap that it belongs to
  * @base: first span page
  * @state: &enum span_state
  * @scavenged: free, and the memory of its granules is released
@@ -86,7 +109,6 @@ struct span_caps {
  * @npages: number of span pages
  * @unusedsince: when it was freed, in the caller's time; 0 while allocated and in
  *	memory that was never used
- * @caps: maxima over the subtree of @fit (first fit: of @addr)
  *
  * All fields belong to the heap and are protected by the heap lock.
  */
@@ -96,11 +118,9 @@ struct span {
 		struct span *next_spare;
 	};
 	union {
-		struct rb_node fit;
+		struct span_index *index;
 		struct span *next_recent;
 	};
-	struct rb_node age;
-	struct span_heap *heap;
 	u64 base;
 	u64 state : 2;
 	u64 scavenged : 1;
@@ -109,7 +129,6 @@ struct span {
 	u64 : 3;
 	u64 npages : 56;
 	u64 unusedsince;
-	struct span_caps caps;
 };
 
 /**
@@ -237,10 +256,12 @@ struct span_heap_slot {
  * @stats: figures, kept up to date by every call
  * @spares: unused structs, linked through &span.next_spare
  * @nr_spares: their number
+ * @indices: unused structs, linked through &span_index.next_spare
+ * @nr_indices: their number, no less than @nr_recent
  * @recent: recently freed spans, by size, the latest first
  * @nr_recent: their number
  * @near: spans that were allocated not long ago and are, by a hash of their base
- * @slots: the alignments that &span.caps indexes
+ * @slots: the alignments that &span_index.caps indexes
  * @indexed: some slot is active
  * @stamp: counts aligned requests, to find the slot used the longest ago
  * @broken: rule 13 was violated: every call fails with -EUCLEAN
@@ -257,6 +278,8 @@ struct span_heap {
 	struct span_heap_stats stats;
 	struct span *spares;
 	unsigned int nr_spares;
+	struct span_index *indices;
+	unsigned int nr_indices;
 	struct span *recent[SPAN_HEAP_RECENT_LISTS];
 	unsigned int nr_recent;
 	struct span *near[1 << SPAN_HEAP_NEAR];
@@ -268,14 +291,19 @@ struct span_heap {
 
 int span_heap_init(struct span_heap *heap, const struct span_heap_config *cfg,
 		   const struct span_heap_ops *ops, void *ctx);
-void span_heap_destroy(struct span_heap *heap, void (*free_span)(struct span *s));
+void span_heap_destroy(struct span_heap *heap, void (*free_span)(struct span *s),
+		       void (*free_index)(struct span_index *x));
 
 void span_heap_add_spare(struct span_heap *heap, struct span *s);
 struct span *span_heap_take_spare(struct span_heap *heap);
+void span_heap_add_index(struct span_heap *heap, struct span_index *x);
+struct span_index *span_heap_take_index(struct span_heap *heap);
 
 int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span **res,
 		    bool *was_scavenged);
 void span_heap_settle(struct span_heap *heap);
+struct span *span_heap_oldest(struct span_heap *heap);
+struct span *span_heap_youngest(struct span_heap *heap);
 struct span *span_heap_reuse(struct span_heap *heap, u64 npages);
 int span_heap_alloc_at(struct span_heap *heap, u64 base, u64 npages, struct span **res,
 		       bool *was_scavenged);
@@ -297,6 +325,31 @@ struct span *span_heap_first(struct span_heap *heap);
 struct span *span_heap_next(struct span *s);
 
 int span_heap_recount(struct span_heap *heap, const char **what);
+
+/**
+ * span_heap_ready() - has the heap the spares that any one call may need?
+ * @heap: the heap
+ *
+ * Each recently freed span will need an index besides.
+ *
+ * Context: heap lock.
+ */
+static inline bool span_heap_ready(const struct span_heap *heap)
+{
+	return heap->nr_spares >= SPAN_HEAP_SPARES &&
+	       heap->nr_indices >= SPAN_HEAP_SPARES + heap->nr_recent;
+}
+
+/**
+ * span_heap_may_free() - has the heap the spare that freeing a span may need?
+ * @heap: the heap
+ *
+ * Context: heap lock.
+ */
+static inline bool span_heap_may_free(const struct span_heap *heap)
+{
+	return heap->nr_indices > heap->nr_recent;
+}
 
 /** span_offset() - where a span begins, in bytes */
 static inline u64 span_offset(const struct span *s, const struct span_heap *heap)

@@ -219,6 +219,7 @@ struct ht {
 
 /* All struct spans that heaps have; tests run one after the other. */
 static long nr_structs;
+static long nr_indices;
 
 /*
  * Struct spans for later, where a test wants that: with a debugging allocator the
@@ -226,6 +227,7 @@ static long nr_structs;
  */
 static bool keep_structs;
 static struct span *kept_structs;
+static struct span_index *kept_indices;
 
 static u64 ht_pages(const struct ht *ht, u64 bytes)
 {
@@ -300,7 +302,7 @@ static const char *audit_size_tree(const struct span_heap *heap, int kind, u64 w
 	u64 count = 0;
 
 	for (node = rb_first(&heap->fit[kind]); node; node = rb_next(node)) {
-		s = rb_entry(node, struct span, fit);
+		s = rb_entry(node, struct span_index, fit)->span;
 		if (s->state != SPAN_FREE || s->scavenged != kind || s->recent)
 			return "a size tree holds a wrong span";
 		if (last && (last->npages > s->npages ||
@@ -317,6 +319,7 @@ static const char *audit(struct ht *ht)
 	struct span_heap *heap = &ht->heap;
 	const struct span_heap_stats *stats = &heap->stats;
 	u64 granule = audit_granule(heap), pages[3] = {}, count[4] = {}, released = 0, end = 0;
+	long indices = 0;
 	const struct span *before = NULL;
 	const char *what = NULL;
 	struct span *s;
@@ -346,6 +349,7 @@ static const char *audit(struct ht *ht)
 			return "an allocated span has an age";
 		pages[s->state] += s->npages;
 		count[s->scavenged ? 3 : s->state]++;
+		indices += !s->recent && s->index;
 		before = s;
 	}
 	if (span_heap_find(heap, end))
@@ -361,6 +365,8 @@ static const char *audit(struct ht *ht)
 		return "a number of spans is wrong";
 	if (nr_structs != count[0] + count[1] + count[2] + count[3] + heap->nr_spares)
 		return "a struct span was lost";
+	if (nr_indices != indices + heap->nr_indices)
+		return "a struct span_index was lost";
 	if (stats->inuse_peak != ht->peak)
 		return "inuse_peak is wrong";
 	if (stats->nr_alloc != ht->nr_alloc || stats->nr_free != ht->nr_free ||
@@ -1012,9 +1018,38 @@ static void ht_free_span(struct span *s)
 	kept_structs = s;
 }
 
+static struct span_index *ht_new_index(void)
+{
+	struct span_index *x = kept_indices;
+
+	if (x)
+		kept_indices = x->next_spare;
+	else
+		x = kzalloc(sizeof(*x), GFP_KERNEL);
+	nr_indices += !!x;
+	return x;
+}
+
+static void ht_free_index(struct span_index *x)
+{
+	nr_indices--;
+	if (!keep_structs) {
+		kfree(x);
+		return;
+	}
+	x->next_spare = kept_indices;
+	kept_indices = x;
+}
+
 static void ht_free_kept(void)
 {
 	keep_structs = false;
+	while (kept_indices) {
+		struct span_index *x = kept_indices;
+
+		kept_indices = x->next_spare;
+		kfree(x);
+	}
 	while (kept_structs) {
 		struct span *s = kept_structs;
 
@@ -1023,8 +1058,20 @@ static void ht_free_kept(void)
 	}
 }
 
+/* Indices never run out, but where a test is about that. */
+static void ht_indices(struct ht *ht)
+{
+	while (ht->heap.nr_indices < ht->heap.nr_recent + 8 * SPAN_HEAP_SPARES) {
+		struct span_index *x = ht_new_index();
+
+		KUNIT_ASSERT_NOT_NULL(ht->test, x);
+		span_heap_add_index(&ht->heap, x);
+	}
+}
+
 static void ht_spares(struct ht *ht, unsigned int want)
 {
+	ht_indices(ht);
 	while (ht->heap.nr_spares > want)
 		ht_free_span(span_heap_take_spare(&ht->heap));
 	while (ht->heap.nr_spares < want) {
@@ -1055,7 +1102,7 @@ static void ht_config(const struct ht_geometry *g, struct span_heap_config *cfg)
 
 static void ht_destroy(struct ht *ht)
 {
-	span_heap_destroy(&ht->heap, ht_free_span);
+	span_heap_destroy(&ht->heap, ht_free_span, ht_free_index);
 }
 
 /* Makes an empty heap, in place of the one that there may be. */
@@ -1065,6 +1112,7 @@ static void ht_make(struct ht *ht, const struct ht_geometry *g)
 
 	ht_destroy(ht);
 	KUNIT_ASSERT_EQ(ht->test, nr_structs, 0);
+	KUNIT_ASSERT_EQ(ht->test, nr_indices, 0);
 	ht_config(g, &cfg);
 	KUNIT_ASSERT_EQ(ht->test, span_heap_init(&ht->heap, &cfg, &ht_ops, ht), 0);
 	ht->now = HT_START_TIME;
@@ -1117,6 +1165,7 @@ static int ht_free(struct ht *ht, u64 base, u64 npages)
 		KUNIT_EXPECT_EQ(ht->test, s->base, base);
 	/* Counted before: fault() may look at the heap.  Frees need no spares. */
 	ht->nr_free += !found;
+	ht_indices(ht);
 	err = span_heap_free(&ht->heap, base, npages, ht->now);
 	KUNIT_EXPECT_EQ(ht->test, err, found);
 	return err;
@@ -2302,8 +2351,8 @@ static void span_heap_may_merge(struct kunit *test)
 	whole.arena = 64;
 	ht_make(ht, &whole);
 	for (at = 1; at <= 2 * granule; at++) {
-		struct span a = { .heap = &ht->heap, .base = 0, .npages = at };
-		struct span b = { .heap = &ht->heap, .base = at, .npages = 3 * granule };
+		struct span a = { .base = 0, .npages = at };
+		struct span b = { .base = at, .npages = 3 * granule };
 
 		KUNIT_EXPECT_TRUE(test, may_merge(&ht->heap, &a, &b));
 		KUNIT_EXPECT_TRUE(test, may_merge(&ht->heap, &b, &a));
@@ -2432,9 +2481,18 @@ static void span_heap_recount_sees(struct kunit *test)
 	f2->npages = 0;
 	recount_sees(ht, "I8: a span is empty");
 	f2->npages = 8;
-	f2->heap = NULL;
-	recount_sees(ht, "I8: a span is empty or not of this heap");
-	f2->heap = heap;
+	f2->index->heap = NULL;
+	recount_sees(ht, "I6: an index");
+	f2->index->heap = heap;
+	f2->index->span = f;
+	recount_sees(ht, "rule 1");
+	f2->index->span = f2;
+	u->index = f2->index;
+	recount_sees(ht, "I6: an index");
+	u->index = NULL;
+	heap->nr_indices++;
+	recount_sees(ht, "number of spare indices");
+	heap->nr_indices--;
 
 	forge_boundary(u2, f2, 1);
 	recount_sees(ht, "rule 1");
@@ -2443,7 +2501,7 @@ static void span_heap_recount_sees(struct kunit *test)
 	recount_sees(ht, "rule 17");
 	f->unusedsince = 3;
 	ht_run(ht, "a1/8");
-	f2->caps.cap[caps_slot(heap, 3)]++;
+	f2->index->caps.cap[caps_slot(heap, 3)]++;
 	recount_sees(ht, "rule 3: a capacity in a size tree");
 	/* The recount may have recomputed some of the maxima from the wrong one. */
 	caps_rebuild(heap);
@@ -2465,7 +2523,7 @@ static void span_heap_recount_sees_first_fit(struct kunit *test)
 	ht_draw(ht, &g, "U4 F8z@3 S8z@2 U4 F8z@1");
 	for (kind = 0; kind < 2; kind++) {
 		s = span_heap_find(&ht->heap, kind ? 12 : 4);
-		s->caps.cap[kind]++;
+		s->index->caps.cap[kind]++;
 		recount_sees(ht, "rule 3: a capacity in the tree of all spans");
 		caps_rebuild(&ht->heap);
 		ht_audit(ht);
@@ -2988,6 +3046,7 @@ static int span_heap_test_init(struct kunit *test)
 	ht->heap.addr = RB_ROOT;
 	test->priv = ht;
 	nr_structs = 0;
+	nr_indices = 0;
 	return 0;
 }
 
@@ -3000,6 +3059,7 @@ static void span_heap_test_exit(struct kunit *test)
 	ht_destroy(ht);
 	ht_free_kept();
 	KUNIT_EXPECT_EQ(test, nr_structs, 0);
+	KUNIT_EXPECT_EQ(test, nr_indices, 0);
 }
 
 static struct kunit_case span_heap_cases[] = {

@@ -30,7 +30,7 @@ static int pa_hold_spares(struct pa_arena *arena, struct pa_hold *hold)
 {
 	int err;
 
-	while (unlikely(arena->heap.nr_spares < SPAN_HEAP_SPARES)) {
+	while (unlikely(!span_heap_ready(&arena->heap))) {
 		pa_hold_end(arena);
 		err = pa_add_spares(arena, GFP_KERNEL);
 		pa_hold_begin(arena, hold, true);
@@ -38,6 +38,18 @@ static int pa_hold_spares(struct pa_arena *arena, struct pa_hold *hold)
 			return err;
 	}
 	return 0;
+}
+
+/* The same for a step that frees, which cannot fail for that. */
+static void pa_hold_index(struct pa_arena *arena, struct pa_hold *hold)
+	__releases(&arena->lock)
+	__acquires(&arena->lock)
+{
+	while (unlikely(!span_heap_may_free(&arena->heap))) {
+		pa_hold_end(arena);
+		pa_add_index(arena);
+		pa_hold_begin(arena, hold, true);
+	}
 }
 
 /* Bytes to whole span pages. */
@@ -123,7 +135,7 @@ static void pa_freeing(struct pa_arena *arena, struct pa_step *step, pgoff_t fir
 
 /*
  * pa_step_alloc() - allocate a span, as far as the heap lock is what it takes
- * @arena: an arena that is set up, with %SPAN_HEAP_SPARES spares
+ * @arena: an arena that is set up, whose heap is ready (span_heap_ready())
  * @step: what is wanted; its output fields are set
  *
  * Context: heap lock.
@@ -170,7 +182,7 @@ static int pa_step_alloc(struct pa_arena *arena, struct pa_step *step)
 
 /*
  * pa_step_free() - free a span, as far as the heap lock is what it takes
- * @arena: an arena that is set up
+ * @arena: an arena that is set up, in whose heap a span may be freed (span_heap_may_free())
  * @hold: the hold of the lock
  * @step: @step->offset and @step->length say which (a length of 0 is not checked)
  *
@@ -211,7 +223,7 @@ static int pa_step_free(struct pa_arena *arena, struct pa_hold *hold, struct pa_
 
 /*
  * pa_step_resize() - change a span's length, as far as the heap lock is what it takes
- * @arena: an arena that is set up, with %SPAN_HEAP_SPARES spares
+ * @arena: an arena that is set up, whose heap is ready (span_heap_ready())
  * @hold: the hold of the lock
  * @step: what is wanted; its output fields are set
  *
@@ -379,7 +391,7 @@ int pa_arena_resize(struct pa_arena *arena, struct pa_step *step)
  * @arena: an arena that is set up
  * @step: which
  *
- * Context: may sleep (an arena with PAGEARENA_SETUP_DEBUG).
+ * Context: may sleep.
  * Return: as for %PAGEARENA_IOC_FREE.
  */
 int pa_arena_free(struct pa_arena *arena, struct pa_step *step)
@@ -389,6 +401,7 @@ int pa_arena_free(struct pa_arena *arena, struct pa_step *step)
 
 	step->todo = 0;
 	pa_hold_begin(arena, &hold, true);
+	pa_hold_index(arena, &hold);
 	err = pa_step_free(arena, &hold, step);
 	pa_hold_end(arena);
 	pa_background_notice(arena);
@@ -411,7 +424,11 @@ static noinline int pa_slow_step(struct pa_arena *arena, struct pa_hold *hold,
 
 	switch (op->op) {
 	case PAGEARENA_OP_FREE:
-		err = op->flags || op->align ? -EINVAL : pa_step_free(arena, hold, &step);
+		err = op->flags || op->align ? -EINVAL : 0;
+		if (!err) {
+			pa_hold_index(arena, hold);
+			err = pa_step_free(arena, hold, &step);
+		}
 		break;
 	case PAGEARENA_OP_ALLOC:
 		err = op->flags & ~PA_ALLOC_FLAGS ? -EINVAL : pa_hold_spares(arena, hold);

@@ -78,14 +78,16 @@ static __always_inline void pa_hold_begin(struct pa_arena *arena, struct pa_hold
 static __always_inline void pa_hold_end(struct pa_arena *arena)
 	__releases(&arena->lock)
 {
-	struct span *batch = NULL;
+	bool more = arena->heap.nr_spares > PA_SPARES_MAX ||
+		    arena->heap.nr_indices > arena->heap.nr_recent + PA_INDICES_MAX;
+	struct pa_spares excess;
 
 	pa_settle_much(arena);
-	if (unlikely(arena->heap.nr_spares > PA_SPARES_MAX))
-		batch = pa_excess_spares(arena);
+	if (unlikely(more))
+		pa_take_excess(arena, &excess);
 	spin_unlock(&arena->lock);
-	if (unlikely(batch))
-		pa_free_spares(batch);
+	if (unlikely(more))
+		pa_free_spares(&excess);
 }
 
 /*
@@ -165,7 +167,7 @@ static __always_inline bool pa_quick_free(struct pa_arena *arena, struct pa_hold
 	struct span *s;
 
 	if (unlikely(!plain) || offset & ((1ULL << shift) - 1) ||
-	    length > arena->setup.arena_bytes)
+	    length > arena->setup.arena_bytes || unlikely(!span_heap_may_free(&arena->heap)))
 		return false;
 	*err = span_heap_lookup(&arena->heap, offset >> shift,
 				(length + (1ULL << shift) - 1) >> shift, &s);

@@ -128,6 +128,7 @@ static int heap_unused(void *ctx, u64 offset, u64 len)
 
 static void heap_add_spares(void)
 {
+	struct span_index *x;
 	struct span *s;
 
 	while (heap.nr_spares < SPAN_HEAP_SPARES) {
@@ -135,6 +136,12 @@ static void heap_add_spares(void)
 		if (!s)
 			die("malloc");
 		span_heap_add_spare(&heap, s);
+	}
+	while (heap.nr_indices < SPAN_HEAP_SPARES + heap.nr_recent) {
+		x = malloc(sizeof(*x));
+		if (!x)
+			die("malloc");
+		span_heap_add_index(&heap, x);
 	}
 }
 
@@ -183,6 +190,7 @@ static void heap_free(const struct backend *b, char *p, uint64_t bytes)
 	/* Without a system call under the lock: nobody else can have the span yet. */
 	if (b->release == AT_ONCE && CALL(madvise(p, bytes, b->advice)))
 		die("madvise");
+	heap_add_spares();
 	if (span_heap_free(&heap, page, bytes >> shift, ++now))
 		die("the heap in user space");
 	pthread_mutex_unlock(&lock);

@@ -566,11 +566,14 @@ static void no_callbacks(void)
 		.debug = true,
 	};
 	static struct span mem[8];
+	static struct span_index indices[8];
 	struct span_heap heap;
 	struct span *s;
 	unsigned int i;
 
 	expect(span_heap_init(&heap, &cfg, &none, NULL) == 0);
+	for (i = 0; i < ARRAY_SIZE(indices); i++)
+		span_heap_add_index(&heap, &indices[i]);
 	for (i = 0; i < ARRAY_SIZE(mem); i++)
 		span_heap_add_spare(&heap, &mem[i]);
 	expect(span_heap_alloc(&heap, 8, 1, &s, NULL) == 0 && s->base == 0);
@@ -583,6 +586,69 @@ static void no_callbacks(void)
 	while (span_heap_take_spare(&heap))
 		i--;
 	expect(i == heap.stats.spans_inuse + heap.stats.spans_free + heap.stats.spans_scavenged);
+}
+
+/* Memory for indices runs out: no call fails halfway. */
+static void no_indices(void)
+{
+	static const struct span_heap_ops none;
+	static const struct span_heap_config cfg = {
+		.size = 64 * PAGE,
+		.growth = 64 * PAGE,
+		.page_shift = PAGE_SHIFT,
+		.granule_shift = PAGE_SHIFT,
+		.huge_shift = PAGE_SHIFT + 2,
+		.fit = SPAN_FIT_PLACED,
+		.reuse = true,
+	};
+	static struct span mem[16];
+	static struct span_index indices[SPAN_HEAP_SPARES];
+	struct span_heap_stats stats;
+	struct span_index *x = NULL;
+	struct span_heap heap;
+	struct span *s;
+	unsigned int i;
+
+	expect(span_heap_init(&heap, &cfg, &none, NULL) == 0);
+	for (i = 0; i < ARRAY_SIZE(mem); i++)
+		span_heap_add_spare(&heap, &mem[i]);
+	expect(!span_heap_ready(&heap) && !span_heap_may_free(&heap));
+	expect(span_heap_alloc(&heap, 1, 0, &s, NULL) == -ENOMEM);
+	for (i = 0; i < ARRAY_SIZE(indices); i++)
+		span_heap_add_index(&heap, &indices[i]);
+	expect(span_heap_ready(&heap));
+	/* The one free span behind it takes an index. */
+	expect(span_heap_alloc(&heap, 4, 0, &s, NULL) == 0);
+	expect(heap.nr_indices == SPAN_HEAP_SPARES - 1 && !span_heap_ready(&heap));
+	stats = heap.stats;
+	expect(span_heap_alloc(&heap, 4, 0, &s, NULL) == -ENOMEM);
+	expect(span_heap_alloc_at(&heap, 8, 4, &s, NULL) == -ENOMEM);
+	expect(span_heap_resize(&heap, 0, 4, 2, 1, &s, NULL) == -ENOMEM);
+	expect(span_heap_unscavenge(&heap, 8, 4, 1) == -ENOMEM);
+	expect(!memcmp(&stats, &heap.stats, sizeof(stats)));
+	for (i = 0; heap.nr_indices; i++)
+		x = span_heap_take_index(&heap);
+	expect(i == SPAN_HEAP_SPARES - 1 && !span_heap_take_index(&heap));
+	expect(!span_heap_may_free(&heap));
+	expect(span_heap_free(&heap, 0, 4, 1) == -ENOMEM);
+	/* What the call did wrong is told first. */
+	expect(span_heap_free(&heap, 0, 3, 1) == -EINVAL);
+	expect(span_heap_free(&heap, 1, 0, 1) == -ENOENT);
+	expect(!memcmp(&stats, &heap.stats, sizeof(stats)));
+	/* One is enough, and it is kept for the span that waits. */
+	span_heap_add_index(&heap, x);
+	expect(span_heap_free(&heap, 0, 4, 1) == 0 && heap.nr_recent == 1);
+	expect(heap.nr_indices == 1 && !span_heap_may_free(&heap));
+	expect(span_heap_recount(&heap, NULL) == 0);
+	expect(span_heap_reuse(&heap, 4) == s && span_heap_may_free(&heap));
+	expect(span_heap_free(&heap, 0, 4, 2) == 0);
+	span_heap_settle(&heap);
+	expect(!heap.nr_indices && heap.stats.spans_free == 1);
+	expect(span_heap_recount(&heap, NULL) == 0);
+	/* Whole spans are released without. */
+	expect(span_heap_scavenge(&heap, span_heap_find(&heap, 0)) == 4 * PAGE);
+	expect(heap.nr_indices == 1 && heap.stats.spans_scavenged == 1);
+	expect(span_heap_recount(&heap, NULL) == 0);
 }
 
 static void bad_geometry(void)
@@ -738,6 +804,7 @@ int main(void)
 		{ "debug heap", debug_heap },
 		{ "unscavenge", unscavenge },
 		{ "no callbacks", no_callbacks },
+		{ "no indices", no_indices },
 		{ "bad geometry", bad_geometry },
 		{ "recount", recount_finds },
 	};

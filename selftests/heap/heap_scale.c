@@ -56,8 +56,14 @@ static void free_span(struct span *s)
 	free(s);
 }
 
+static void free_index(struct span_index *x)
+{
+	free(x);
+}
+
 static void add_spares(struct span_heap *heap)
 {
+	struct span_index *x;
 	struct span *s;
 
 	while (heap->nr_spares < SPAN_HEAP_SPARES) {
@@ -65,6 +71,12 @@ static void add_spares(struct span_heap *heap)
 		if (!s)
 			abort();
 		span_heap_add_spare(heap, s);
+	}
+	while (heap->nr_indices < SPAN_HEAP_SPARES + heap->nr_recent) {
+		x = malloc(sizeof(*x));
+		if (!x)
+			abort();
+		span_heap_add_index(heap, x);
 	}
 }
 
@@ -94,7 +106,9 @@ static void build(struct span_heap *heap, u64 n, int fit, u64 granule_shift)
 		next = base + s->npages;
 		if (i % 2 || s->state != SPAN_INUSE)
 			continue;
-		span_heap_free(heap, base, 0, ++now);
+		add_spares(heap);
+		if (span_heap_free(heap, base, 0, ++now))
+			abort();
 		if (draw(2))
 			span_heap_scavenge(heap, span_heap_find(heap, base));
 	}
@@ -182,11 +196,11 @@ static bool test(int fit, u64 granule_shift)
 
 	build(&heap, SMALL, fit, granule_shift);
 	measure(&heap, small);
-	span_heap_destroy(&heap, free_span);
+	span_heap_destroy(&heap, free_span, free_index);
 	build(&heap, LARGE, fit, granule_shift);
 	measure(&heap, large);
 	good = span_heap_recount(&heap, NULL) == 0;
-	span_heap_destroy(&heap, free_span);
+	span_heap_destroy(&heap, free_span, free_index);
 
 	for (k = 0; k < KINDS; k++) {
 		u64 a, b, bound = VISITS * log2_of(LARGE);

@@ -205,9 +205,10 @@ void pair_check(struct pair *p)
 	struct span_heap_stats stats;
 	const char *what;
 	struct span *s;
-	u64 at = 0, n = 0;
+	u64 at = 0, n = 0, indices = heap->nr_indices;
 
 	for (s = span_heap_first(heap); s; s = span_heap_next(s), n++) {
+		indices += !s->recent && s->index;
 		const struct model_span *e = &m->at[min(at, m->pages)];
 
 		if (s->base != at || s->npages != e->npages || s->state != e->state ||
@@ -224,6 +225,8 @@ void pair_check(struct pair *p)
 	if (n + heap->nr_spares != p->live || heap->nr_spares != m->spares)
 		pair_fail(p, "%llu spans and %u spares of %llu, not %u", n,
 			  heap->nr_spares, p->live, m->spares);
+	if (indices != p->live_indices)
+		pair_fail(p, "%llu indices of %llu", indices, p->live_indices);
 	what = model_check(m);
 	if (what)
 		pair_fail(p, "%s", what);
@@ -561,6 +564,9 @@ static const struct span_heap_ops heap_ops = {
  */
 static void set_spares(struct pair *p, unsigned int n)
 {
+	/* More than any operation takes, so that the spans are what runs out. */
+	unsigned int indices = p->heap.nr_recent + 8 * SPAN_HEAP_SPARES;
+	struct span_index *x;
 	struct span *s;
 
 	while (p->heap.nr_spares > n) {
@@ -577,6 +583,21 @@ static void set_spares(struct pair *p, unsigned int n)
 		memset(s, 0xa5, sizeof(*s));
 		span_heap_add_spare(&p->heap, s);
 		p->live++;
+	}
+	while (p->heap.nr_indices > indices) {
+		x = span_heap_take_index(&p->heap);
+		if (!x)
+			pair_fail(p, "no index, in spite of nr_indices");
+		free(x);
+		p->live_indices--;
+	}
+	while (p->heap.nr_indices < indices) {
+		x = malloc(sizeof(*x));
+		if (!x)
+			abort();
+		memset(x, 0xa5, sizeof(*x));
+		span_heap_add_index(&p->heap, x);
+		p->live_indices++;
 	}
 }
 
@@ -690,6 +711,7 @@ void pair_init(struct pair *p, const struct span_heap_config *cfg)
 	p->now = 1;
 	p->heap_now = 1;
 	p->live = 0;
+	p->live_indices = 0;
 	p->depth = 0;
 	p->nested = 0;
 	compat_warnings = 0;
@@ -697,7 +719,7 @@ void pair_init(struct pair *p, const struct span_heap_config *cfg)
 		pair_fail(p, "span_heap_init() = %d", err);
 }
 
-static u64 nr_freed;
+static u64 nr_freed, nr_freed_indices;
 
 static void free_span(struct span *s)
 {
@@ -705,12 +727,22 @@ static void free_span(struct span *s)
 	nr_freed++;
 }
 
+static void free_index(struct span_index *x)
+{
+	free(x);
+	nr_freed_indices++;
+}
+
 void pair_destroy(struct pair *p)
 {
 	nr_freed = 0;
-	span_heap_destroy(&p->heap, free_span);
+	nr_freed_indices = 0;
+	span_heap_destroy(&p->heap, free_span, free_index);
 	if (nr_freed != p->live)
 		pair_fail(p, "destroy freed %llu of %llu spans", nr_freed, p->live);
+	if (nr_freed_indices != p->live_indices)
+		pair_fail(p, "destroy freed %llu of %llu indices", nr_freed_indices,
+			  p->live_indices);
 	model_destroy(&p->model);
 	free(p->unit);
 }

@@ -98,6 +98,7 @@ enum unit_state {
  * @now: the model's time
  * @heap_now: the heap's, which follows while an operation is replayed
  * @live: struct spans that the heap owns
+ * @live_indices: the same for indices
  * @trace: print every operation
  */
 struct pair {
@@ -116,6 +117,7 @@ struct pair {
 	u64 now;
 	u64 heap_now;
 	u64 live;
+	u64 live_indices;
 	bool trace;
 };
 
