@@ -8,7 +8,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 BUILD := $(CURDIR)/build
 
 # Passed on to the module's build when given.
-KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $($(v)),$(if \
+KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT \
+	PAGEARENA_ANY_KERNEL V,$(if $($(v)),$(if \
 	$(filter command environment override,$(firstword $(origin $(v)))),$(v)=$($(v)))))
 
 .DEFAULT_GOAL := all
@@ -49,12 +50,10 @@ help:
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
 	@echo
-	@echo 'More of them, for hours rather than minutes:'
-	@echo '  make check-matrix         the tests on old and new kernels, with gcc and clang'
-	@echo '  make check-debug          the tests with KASAN, KCSAN, THP and preemption varied'
+	@echo 'The same tests many times, for hours rather than minutes:'
+	@echo '  make check-matrix         on old and new kernels, with gcc and clang'
+	@echo '  make check-debug          with KASAN and KCSAN, THP and preemption varied'
 	@echo '  ... MATRIX="ROW ..."      only these rows'
-	@echo
-	@echo 'To measure:'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
@@ -99,7 +98,7 @@ check-lint check-docs check-model check-heap check-lib check-device-stock check-
 	@scripts/check $(@:check-%=%)
 
 check-matrix check-debug:
-	@scripts/$@
+	@MATRIX='$(MATRIX)' RECORD='$(RECORD)' scripts/$@
 
 clean:
 	rm -rf $(BUILD)
