@@ -49,6 +49,7 @@ help:
 	@echo '  make check-device-stock   device, library, tools on the stock kernel'
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
+	@echo '  ... ONLY="abi huge lib"   of the last, only these programs'
 	@echo
 	@echo 'The same tests many times, for hours rather than minutes:'
 	@echo '  make check-matrix         on old and new kernels, with gcc and clang'
@@ -95,10 +96,10 @@ lint:
 
 check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug:
-	@scripts/check $(@:check-%=%)
+	@ONLY='$(ONLY)' scripts/check $(@:check-%=%)
 
 check-matrix check-debug:
-	@MATRIX='$(MATRIX)' RECORD='$(RECORD)' scripts/$@
+	@MATRIX='$(MATRIX)' RECORD='$(RECORD)' ONLY='$(ONLY)' scripts/$@
 
 clean:
 	rm -rf $(BUILD)

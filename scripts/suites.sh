@@ -198,12 +198,20 @@ prepare_module()
 	local name=$1 kernel=$2 repeat=$3 kmod
 	shift 3
 
-	: >"$OUT/$name.list"
-	VM_FILES=()
-	say "module: build for $(cat "$kernel/release")"
 	kmod=$BUILD/kmod-$(basename "$(realpath "$kernel")")
+	say "module: build for $(cat "$kernel/release")"
 	run_built "module-$name" "$repeat" build_module "$kernel" "$kmod" "$@" || return
-	VM_FILES+=(--add "$kmod/pagearena.ko:/pagearena.ko")
+	prepare_vm "$name" "$kernel"
+}
+
+# prepare_vm NAME KERNEL: for a module that was built already.
+prepare_vm()
+{
+	local name=$1 kmod
+
+	kmod=$BUILD/kmod-$(basename "$(realpath "$2")")
+	: >"$OUT/$name.list"
+	VM_FILES=(--add "$kmod/pagearena.ko:/pagearena.ko")
 	plan "$name-module"
 	plan "$name-vm"
 }
@@ -218,17 +226,42 @@ prepare_kunit()
 	plan "$1-kunit"
 }
 
-# prepare_device NAME OPS: all that opens the device. OPS of each trace are replayed.
+# only NAME...: is one of them to be run?
+only()
+{
+	local name
+
+	for name in "$@"; do
+		case " ${ONLY:-$name} " in *" $name "*) return 0 ;; esac
+	done
+	return 1
+}
+
+# The device tests that take as long as all the others together.
+LONG_TESTS=(policy pressure pool)
+
+# prepare_device NAME OPS [all|short|long]: what opens the device. OPS of each trace are replayed.
+# "long" is for LONG_TESTS alone, "short" for all the rest. ONLY, in the environment, names the
+# programs that are run, where not all are; "lib" and "tools" are two more.
 prepare_device()
 {
-	local name=$1 ops=$2 list t
+	local name=$1 ops=$2 part=${3:-all} list tests=() t
 
 	mapfile -t list < <(make -s -C "$ROOT/selftests/device" O="$STATIC/device" list)
 	[ ${#list[@]} -gt 0 ] || die "no device tests"
-	add_programs "$name" device "${list[@]}"
+	for t in "${list[@]}"; do
+		only "${t##*/}" || continue
+		case " ${LONG_TESTS[*]} " in
+		*" ${t##*/} "*) [ "$part" = short ] || tests+=("$t") ;;
+		*) [ "$part" = long ] || tests+=("$t") ;;
+		esac
+	done
+	add_programs "$name" device "${tests[@]}"
+	[ "$part" != long ] || return 0
 	mapfile -t list < <(make -s -C "$ROOT/userlib" O="$STATIC/userlib" list-tests)
 	[ ${#list[@]} -gt 0 ] || die "no library tests"
-	add_programs "$name" lib "${list[@]}"
+	! only lib || add_programs "$name" lib "${list[@]}"
+	only tools || return 0
 
 	if [ ! -d "$OUT/traces" ]; then
 		mkdir -p "$OUT/traces"
@@ -517,5 +550,5 @@ row_table()
 		sub(/^[^ ]* [A-Z]+ /, "")
 		print what " " suite ": " $0
 	}' "$OUT/all"
-	[ -z "${RECORD:-}" ] || record "$ROOT/Documentation/figures/${OUT##*/check-}.txt"
+	[ -z "${RECORD:-}" ] || [ -n "${ONLY:-}" ] || record "$ROOT/Documentation/figures/${OUT##*/check-}.txt"
 }
