@@ -21,24 +21,27 @@
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#endif
 
 #include "pa_test.h"
 
-#define FAIL_PAGES	"/sys/kernel/debug/fail_page_alloc"
-#define FAIL_SLAB	"/sys/kernel/debug/failslab"
-#define FAIL_COPY	"/sys/kernel/debug/fail_usercopy"
-#define FAIL_NTH	"/proc/thread-self/fail-nth"
+#define FAIL_PAGES "/sys/kernel/debug/fail_page_alloc"
+#define FAIL_SLAB "/sys/kernel/debug/failslab"
+#define FAIL_COPY "/sys/kernel/debug/fail_usercopy"
+#define FAIL_NTH "/proc/thread-self/fail-nth"
 
-#define CHUNK		(2 * MiB)
-#define PAGE		(4 * KiB)
-#define LIVE_MAX	128
+#define CHUNK (2 * MiB)
+#define PAGE (4 * KiB)
+#define LIVE_MAX 128
 /* More than the spans that an arena gets memory for at a time. */
-#define SPARES_MAX	10
+#define SPARES_MAX 10
 /* More allocations than any case here makes. */
-#define NTH_MAX		3000
+#define NTH_MAX 3000
 
 /* What may be left of a cgroup's charge: partly used slabs, and what each CPU has put by. */
-#define LEAK_SLACK	(96 * KiB)
+#define LEAK_SLACK (96 * KiB)
 
 /* A situation. */
 struct sit {
@@ -61,15 +64,17 @@ struct sit {
 };
 
 /* Of a case. */
-#define LOOSE	1	/* a failure may leave memory backed or released; spans stay */
-#define STANDS	2	/* after EFAULT what was done stands */
-#define SPARES	4	/* it may need memory for spans, or have some left from before */
+#define LOOSE 1 /* a failure may leave memory backed or released; spans stay */
+#define STANDS 2 /* after EFAULT what was done stands */
+#define SPARES \
+	4 /* it may need memory for spans, or have some left from before */
 
-struct try {
+struct
+try {
 	const char *name;
-	void (*make)(struct sit *s);
+	void (*make)(struct sit * s);
 	/* Returns 0, an errno, or a signal as a negative number. */
-	int (*call)(struct sit *s);
+	int (*call)(struct sit * s);
 	int errs[4];
 	unsigned int flags;
 	/* Why nothing can fail. */
@@ -80,15 +85,32 @@ struct try {
 
 static int nth_fd = -1;
 
+/*
+ * The kernel writes to a thread's rseq whenever it was preempted.  If that fails, as a page is to
+ * be copied after fork() and the failure hits just that, the thread is killed.
+ */
+static void rseq_off(void)
+{
+#ifdef RSEQ_SIG
+	const unsigned int unregister = 1, length = 32;
+
+	if (__rseq_size)
+		syscall(SYS_rseq,
+			(char *)__builtin_thread_pointer() + __rseq_offset,
+			length, unregister, RSEQ_SIG);
+#endif
+}
+
 static void faults_setup(void)
 {
 	static const char *const dirs[] = { FAIL_PAGES, FAIL_SLAB, FAIL_COPY };
 	static const struct {
 		const char *file, *text;
 	} knobs[] = {
-		{ "probability", "0" },	    { "times", "-1" },	    { "verbose", "0" },
-		{ "ignore-gfp-wait", "N" }, { "cache-filter", "N" },
-		{ "ignore-gfp-highmem", "N" }, { "min-order", "0" },
+		{ "probability", "0" },	 { "times", "-1" },
+		{ "verbose", "0" },	 { "ignore-gfp-wait", "N" },
+		{ "cache-filter", "N" }, { "ignore-gfp-highmem", "N" },
+		{ "min-order", "0" },
 	};
 	char path[128];
 	unsigned int i, j;
@@ -97,11 +119,13 @@ static void faults_setup(void)
 		if (access(dirs[i], F_OK))
 			SKIP("no %s in this kernel", dirs[i]);
 		for (j = 0; j < ARRAY_SIZE(knobs); j++) {
-			snprintf(path, sizeof(path), "%s/%s", dirs[i], knobs[j].file);
+			snprintf(path, sizeof(path), "%s/%s", dirs[i],
+				 knobs[j].file);
 			if (!access(path, F_OK))
 				pa_set(path, knobs[j].text);
 		}
 	}
+	rseq_off();
 	nth_fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
 	if (nth_fd < 0)
 		SKIP("no %s in this kernel", FAIL_NTH);
@@ -144,7 +168,7 @@ static void add_live(struct sit *s, __u64 at, __u64 length)
 }
 
 /* At most so much of a span is filled and compared. */
-#define FILLED(length)	MIN(length, 64 * KiB)
+#define FILLED(length) MIN(length, 64 * KiB)
 
 static __u64 live(struct sit *s, __u64 length, __u64 align)
 {
@@ -173,8 +197,8 @@ static void contents(struct sit *s, const char *when)
 	unsigned int i;
 
 	for (i = 0; i < s->nr; i++)
-		if (!pa_filled(s->a.base + s->live[i].at, FILLED(s->live[i].length),
-			       s->live[i].at))
+		if (!pa_filled(s->a.base + s->live[i].at,
+			       FILLED(s->live[i].length), s->live[i].at))
 			pa_fail("%s: contents at %llu are lost", when,
 				(unsigned long long)s->live[i].at);
 }
@@ -206,7 +230,8 @@ static void make_empty(struct sit *s)
 
 static void make_empty_huge(struct sit *s)
 {
-	make_arena(s, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_ALWAYS });
+	make_arena(s,
+		   (struct pagearena_setup){ .huge = PAGEARENA_HUGE_ALWAYS });
 }
 
 /* Spans of one span page, every other of which is free and warm. */
@@ -247,7 +272,8 @@ static void make_small(struct sit *s)
 /* One that is huge and allocated whole, one that is huge and free. */
 static void make_huge(struct sit *s)
 {
-	make_arena(s, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_ALWAYS });
+	make_arena(s,
+		   (struct pagearena_setup){ .huge = PAGEARENA_HUGE_ALWAYS });
 	s->at = live(s, CHUNK, CHUNK);
 	warm(s, CHUNK, CHUNK);
 }
@@ -257,7 +283,8 @@ static void make_sparse(struct sit *s)
 {
 	__u64 at, b;
 
-	make_arena(s, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_ALWAYS });
+	make_arena(s,
+		   (struct pagearena_setup){ .huge = PAGEARENA_HUGE_ALWAYS });
 	s->at = live(s, 16 * KiB, 0);
 	at = pa_alloc(&s->a, CHUNK / 2, 0, 0);
 	live(s, 8 * KiB, 0);
@@ -279,7 +306,8 @@ static void make_limit(struct sit *s)
 	at = pa_alloc(&s->a, 128 * KiB, 0, 0);
 	live(s, 32 * KiB, 0);
 	pa_fill(s->a.base + at, 128 * KiB, at);
-	CHECK(!pa_alloc_fd(s->a.fd, MiB - 192 * KiB, 0, PAGEARENA_ALLOC_POPULATE, NULL));
+	CHECK(!pa_alloc_fd(s->a.fd, MiB - 192 * KiB, 0,
+			   PAGEARENA_ALLOC_POPULATE, NULL));
 	pa_free(&s->a, at);
 }
 
@@ -301,8 +329,10 @@ static void make_limit_huge(struct sit *s)
 /* A soft limit that is reached. */
 static void make_soft(struct sit *s)
 {
-	make_arena(s, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_NEVER, .limit = 128 * KiB,
-						.flags = PAGEARENA_SETUP_SOFT_LIMIT });
+	make_arena(s, (struct pagearena_setup){
+			      .huge = PAGEARENA_HUGE_NEVER,
+			      .limit = 128 * KiB,
+			      .flags = PAGEARENA_SETUP_SOFT_LIMIT });
 	s->at = live(s, 64 * KiB, 0);
 	warm(s, 64 * KiB, 0);
 }
@@ -314,7 +344,8 @@ static void make_full(struct sit *s)
 	unsigned int i;
 
 	make_arena(s, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_NEVER,
-						.arena_bytes = MiB, .span_page = 64 * KiB });
+						.arena_bytes = MiB,
+						.span_page = 64 * KiB });
 	for (i = 0; i < 16; i++) {
 		if (i == 7)
 			hole = pa_alloc(&s->a, 64 * KiB, 0, 0);
@@ -339,6 +370,24 @@ static void make_debug(struct sit *s)
 	pa_free(&s->a, at);
 }
 
+/*
+ * The arena has memory for some spans in advance.  What is allocated here, each next to the
+ * one before, takes of it.
+ */
+static void use_spares(struct sit *s, __u64 at, unsigned int nr)
+{
+	for (; nr; nr--, at += s->a.page) {
+		struct pagearena_alloc req = {
+			.size = sizeof(req),
+			.flags = PAGEARENA_ALLOC_FIXED,
+			.offset = at,
+			.length = s->a.page,
+		};
+
+		CHECK(!ioctl(s->a.fd, PAGEARENA_IOC_ALLOC, &req));
+	}
+}
+
 /* Memory is released in larger units than it is allocated in. */
 static void make_granule(struct sit *s)
 {
@@ -346,7 +395,8 @@ static void make_granule(struct sit *s)
 	unsigned int i;
 
 	make_arena(s, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_NEVER,
-						.span_page = 4 * KiB, .granule = 64 * KiB });
+						.span_page = 4 * KiB,
+						.granule = 64 * KiB });
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
 		at[i] = pa_alloc(&s->a, 12 * KiB, 0, 0);
 		pa_fill(s->a.base + at[i], 12 * KiB, at[i]);
@@ -359,6 +409,8 @@ static void make_granule(struct sit *s)
 	}
 	s->at = s->live[1].at;
 	s->length = 100 * KiB;
+	/* As many as came back when spans that are free now grew together. */
+	use_spares(s, s->a.bytes - CHUNK / 2, ARRAY_SIZE(at));
 }
 
 /* Calls */
@@ -367,24 +419,24 @@ static void make_granule(struct sit *s)
 static unsigned int nth;
 static bool nth_hit;
 
-#define NTH(expr)							\
-	({								\
-		long r_;						\
-		int e_;							\
-									\
-		nth_on(nth);						\
-		r_ = (long)(expr);					\
-		e_ = errno;						\
-		nth_hit = nth_off();					\
-		errno = e_;						\
-		r_;							\
+#define NTH(expr)                    \
+	({                           \
+		long r_;             \
+		int e_;              \
+                                     \
+		nth_on(nth);         \
+		r_ = (long)(expr);   \
+		e_ = errno;          \
+		nth_hit = nth_off(); \
+		errno = e_;          \
+		r_;                  \
 	})
 
 /* A structure that is longer than it need be is copied another way. */
-#define LONGER(type)							\
-	struct {							\
-		struct pagearena_##type r;				\
-		__u64 tail;						\
+#define LONGER(type)                       \
+	struct {                           \
+		struct pagearena_##type r; \
+		__u64 tail;                \
 	}
 
 static int ioc(struct sit *s, unsigned long cmd, void *req)
@@ -430,7 +482,8 @@ static int setup(struct sit *s, struct pagearena_setup req)
 		s->a.granule = info.granule;
 		pa_map(&s->a);
 		live(s, 64 * KiB, 0);
-		snprintf(path, sizeof(path), DEBUGFS "/%llu/recount", (unsigned long long)s->a.id);
+		snprintf(path, sizeof(path), DEBUGFS "/%llu/recount",
+			 (unsigned long long)s->a.id);
 		s->no_files = nth_hit && access(path, F_OK);
 	}
 	return err;
@@ -443,20 +496,28 @@ static int call_setup(struct sit *s)
 
 static int call_setup_limit(struct sit *s)
 {
-	return setup(s, (struct pagearena_setup){ .arena_bytes = 64 * MiB, .limit = 16 * MiB,
-						  .granule = 64 * KiB, .span_page = 4 * KiB });
+	return setup(s, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+						  .limit = 16 * MiB,
+						  .granule = 64 * KiB,
+						  .span_page = 4 * KiB });
 }
 
 static int call_setup_debug(struct sit *s)
 {
-	return setup(s, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
-						  .flags = PAGEARENA_SETUP_DEBUG });
+	return setup(
+		s, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+					     .flags = PAGEARENA_SETUP_DEBUG });
 }
 
-static int alloc(struct sit *s, __u64 length, __u64 align, __u32 flags, __u64 at, size_t size)
+static int alloc(struct sit *s, __u64 length, __u64 align, __u32 flags,
+		 __u64 at, size_t size)
 {
-	LONGER(alloc) req = {
-		.r = { .size = (__u32)size, .length = length, .align = align, .flags = flags,
+	LONGER(alloc)
+	req = {
+		.r = { .size = (__u32)size,
+		       .length = length,
+		       .align = align,
+		       .flags = flags,
 		       .offset = at },
 	};
 	int err = ioc(s, PAGEARENA_IOC_ALLOC, &req);
@@ -486,35 +547,41 @@ static int call_alloc_longer(struct sit *s)
 
 static int call_alloc_aligned(struct sit *s)
 {
-	return alloc(s, s->length, 256 * KiB, 0, 0, sizeof(struct pagearena_alloc));
+	return alloc(s, s->length, 256 * KiB, 0, 0,
+		     sizeof(struct pagearena_alloc));
 }
 
 static int call_alloc_zero(struct sit *s)
 {
-	return alloc(s, s->length, 0, PAGEARENA_ALLOC_ZERO, 0, sizeof(struct pagearena_alloc));
+	return alloc(s, s->length, 0, PAGEARENA_ALLOC_ZERO, 0,
+		     sizeof(struct pagearena_alloc));
 }
 
 static int call_alloc_populate(struct sit *s)
 {
-	return alloc(s, s->length, 0, PAGEARENA_ALLOC_POPULATE, 0, sizeof(struct pagearena_alloc));
+	return alloc(s, s->length, 0, PAGEARENA_ALLOC_POPULATE, 0,
+		     sizeof(struct pagearena_alloc));
 }
 
 static int call_alloc_both(struct sit *s)
 {
-	return alloc(s, s->length, 0, PAGEARENA_ALLOC_POPULATE | PAGEARENA_ALLOC_ZERO, 0,
+	return alloc(s, s->length, 0,
+		     PAGEARENA_ALLOC_POPULATE | PAGEARENA_ALLOC_ZERO, 0,
 		     sizeof(struct pagearena_alloc) + 8);
 }
 
 /* Far from all others, so that there is a gap before it. */
 static int call_alloc_fixed(struct sit *s)
 {
-	return alloc(s, 64 * KiB, 0, PAGEARENA_ALLOC_FIXED, s->a.bytes - MIN(CHUNK, s->a.bytes / 2),
+	return alloc(s, 64 * KiB, 0, PAGEARENA_ALLOC_FIXED,
+		     s->a.bytes - MIN(CHUNK, s->a.bytes / 2),
 		     sizeof(struct pagearena_alloc));
 }
 
 static int call_alloc_chunk(struct sit *s)
 {
-	return alloc(s, CHUNK, CHUNK, PAGEARENA_ALLOC_POPULATE, 0, sizeof(struct pagearena_alloc));
+	return alloc(s, CHUNK, CHUNK, PAGEARENA_ALLOC_POPULATE, 0,
+		     sizeof(struct pagearena_alloc));
 }
 
 static int release(struct sit *s, size_t size)
@@ -542,7 +609,10 @@ static int call_free_longer(struct sit *s)
 static int resize(struct sit *s, __u64 length, __u32 flags)
 {
 	struct pagearena_resize req = {
-		.size = sizeof(req), .offset = s->at, .length = length, .flags = flags,
+		.size = sizeof(req),
+		.offset = s->at,
+		.length = length,
+		.flags = flags,
 	};
 	int err = ioc(s, PAGEARENA_IOC_RESIZE, &req);
 	unsigned int i;
@@ -565,7 +635,8 @@ static int call_shrink(struct sit *s)
 {
 	struct pagearena_span span = pa_query(&s->a, s->at);
 
-	return resize(s, MAX(ALIGN_DOWN(span.length / 2, s->a.page), s->a.page), 0);
+	return resize(s, MAX(ALIGN_DOWN(span.length / 2, s->a.page), s->a.page),
+		      0);
 }
 
 static int call_grow(struct sit *s)
@@ -581,7 +652,9 @@ static int call_grow_populate(struct sit *s)
 
 static int scavenge(struct sit *s, __u64 bytes, __u32 flags)
 {
-	struct pagearena_scavenge req = { .size = sizeof(req), .bytes = bytes, .flags = flags };
+	struct pagearena_scavenge req = { .size = sizeof(req),
+					  .bytes = bytes,
+					  .flags = flags };
 
 	return ioc(s, PAGEARENA_IOC_SCAVENGE, &req);
 }
@@ -599,7 +672,8 @@ static int call_scavenge_part(struct sit *s)
 
 static int call_scavenge_break(struct sit *s)
 {
-	return scavenge(s, ALL, PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE);
+	return scavenge(s, ALL,
+			PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE);
 }
 
 static int call_promote(struct sit *s)
@@ -627,7 +701,9 @@ static int call_spans(struct sit *s)
 {
 	struct pagearena_span list[80];
 	struct pagearena_spans req = {
-		.size = sizeof(req), .spans = (uintptr_t)list, .count = ARRAY_SIZE(list),
+		.size = sizeof(req),
+		.spans = (uintptr_t)list,
+		.count = ARRAY_SIZE(list),
 	};
 
 	memset(list, 0, sizeof(list));
@@ -658,7 +734,8 @@ static int call_policy_limit(struct sit *s)
 	struct pagearena_policy req = {
 		.size = sizeof(req),
 		.set = PAGEARENA_POLICY_LIMIT,
-		.limit = pa_stats(s->a.fd).heap_inuse + 2 * (s->a.granule - PAGE),
+		.limit = pa_stats(s->a.fd).heap_inuse +
+			 2 * (s->a.granule - PAGE),
 	};
 
 	return ioc(s, PAGEARENA_IOC_POLICY, &req);
@@ -667,7 +744,9 @@ static int call_policy_limit(struct sit *s)
 static int call_policy_pool(struct sit *s)
 {
 	struct pagearena_policy req = {
-		.size = sizeof(req), .set = PAGEARENA_POLICY_POOL, .pool_bytes = CHUNK,
+		.size = sizeof(req),
+		.set = PAGEARENA_POLICY_POOL,
+		.pool_bytes = CHUNK,
 	};
 
 	return ioc(s, PAGEARENA_IOC_POLICY, &req);
@@ -676,7 +755,9 @@ static int call_policy_pool(struct sit *s)
 static int batch(struct sit *s, struct pagearena_op *ops, unsigned int nr)
 {
 	struct pagearena_batch req = {
-		.size = sizeof(req), .ops = (uintptr_t)ops, .count = nr,
+		.size = sizeof(req),
+		.ops = (uintptr_t)ops,
+		.count = nr,
 	};
 	int err = ioc(s, PAGEARENA_IOC_BATCH, &req);
 	unsigned int i, j;
@@ -692,7 +773,8 @@ static int batch(struct sit *s, struct pagearena_op *ops, unsigned int nr)
 			if (s->live[j].at == op->offset)
 				forget(s, j);
 		if (op->op == PAGEARENA_OP_ALLOC) {
-			pa_fill(s->a.base + op->offset, FILLED(op->length), op->offset);
+			pa_fill(s->a.base + op->offset, FILLED(op->length),
+				op->offset);
 			add_live(s, op->offset, op->length);
 		}
 	}
@@ -729,11 +811,17 @@ static int call_batch_mixed(struct sit *s)
 {
 	__u64 unit = MAX(s->a.page, s->a.granule);
 	struct pagearena_op ops[] = {
-		{ .op = PAGEARENA_OP_SCAVENGE, .length = ALIGN_DOWN(s->a.bytes, unit),
-		  .flags = PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE },
-		{ .op = PAGEARENA_OP_ALLOC, .length = s->a.page, .align = 64 * KiB },
-		{ .op = PAGEARENA_OP_PROMOTE, .length = ALIGN_UP(s->a.bytes, CHUNK) },
-		{ .op = PAGEARENA_OP_ALLOC, .length = s->a.page,
+		{ .op = PAGEARENA_OP_SCAVENGE,
+		  .length = ALIGN_DOWN(s->a.bytes, unit),
+		  .flags = PAGEARENA_SCAVENGE_BREAK |
+			   PAGEARENA_SCAVENGE_FORCE },
+		{ .op = PAGEARENA_OP_ALLOC,
+		  .length = s->a.page,
+		  .align = 64 * KiB },
+		{ .op = PAGEARENA_OP_PROMOTE,
+		  .length = ALIGN_UP(s->a.bytes, CHUNK) },
+		{ .op = PAGEARENA_OP_ALLOC,
+		  .length = s->a.page,
 		  .flags = PAGEARENA_ALLOC_ZERO | PAGEARENA_ALLOC_POPULATE },
 		{ .op = PAGEARENA_OP_FREE, .offset = s->at },
 	};
@@ -793,7 +881,8 @@ static void make_untouched_huge(struct sit *s)
 /* A huge folio lies ready. */
 static void make_untouched_pool(struct sit *s)
 {
-	struct pagearena_policy req = { .set = PAGEARENA_POLICY_POOL, .pool_bytes = CHUNK };
+	struct pagearena_policy req = { .set = PAGEARENA_POLICY_POOL,
+					.pool_bytes = CHUNK };
 	unsigned int i;
 
 	make_empty_huge(s);
@@ -862,7 +951,8 @@ static int call_read(struct sit *s)
 
 static int call_gup(struct sit *s)
 {
-	struct iovec to = { s->buf, 4 * PAGE }, from = { s->a.base + s->at, 4 * PAGE };
+	struct iovec to = { s->buf, 4 * PAGE },
+		     from = { s->a.base + s->at, 4 * PAGE };
 	long n;
 
 	memset(s->buf, 0xff, sizeof(s->buf));
@@ -878,8 +968,8 @@ static int call_gup(struct sit *s)
 
 static int call_mmap(struct sit *s)
 {
-	void *p = (void *)NTH(mmap(NULL, s->a.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->a.fd,
-				   0));
+	void *p = (void *)NTH(mmap(NULL, s->a.bytes, PROT_READ | PROT_WRITE,
+				   MAP_SHARED, s->a.fd, 0));
 
 	if (p == MAP_FAILED)
 		return errno;
@@ -892,7 +982,8 @@ static int call_mmap(struct sit *s)
 static int call_mmap_populate(struct sit *s)
 {
 	void *p = (void *)NTH(mmap(NULL, 16 * KiB, PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_POPULATE, s->a.fd, (off_t)s->at));
+				   MAP_SHARED | MAP_POPULATE, s->a.fd,
+				   (off_t)s->at));
 
 	if (p == MAP_FAILED)
 		return errno;
@@ -905,7 +996,8 @@ static int call_mmap_populate(struct sit *s)
 static void make_twice(struct sit *s)
 {
 	make_small(s);
-	s->map = mmap(NULL, s->a.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->a.fd, 0);
+	s->map = mmap(NULL, s->a.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      s->a.fd, 0);
 	CHECK(s->map != MAP_FAILED);
 	s->map_length = s->a.bytes;
 	CHECK(pa_filled((char *)s->map + s->at, 32 * KiB, s->at));
@@ -914,7 +1006,8 @@ static void make_twice(struct sit *s)
 static void make_twice_huge(struct sit *s)
 {
 	make_huge(s);
-	s->map = mmap(NULL, s->a.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->a.fd, 0);
+	s->map = mmap(NULL, s->a.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      s->a.fd, 0);
 	CHECK(s->map != MAP_FAILED);
 	s->map_length = s->a.bytes;
 	CHECK(pa_filled((char *)s->map + s->at, 32 * KiB, s->at));
@@ -923,21 +1016,28 @@ static void make_twice_huge(struct sit *s)
 /* A hole in a mapping makes two of it. */
 static int call_munmap(struct sit *s)
 {
-	return NTH(munmap((char *)s->map + s->at + 8 * KiB, 8 * KiB)) ? errno : 0;
+	return NTH(munmap((char *)s->map + s->at + 8 * KiB, 8 * KiB)) ? errno :
+									0;
 }
 
 static int call_mprotect(struct sit *s)
 {
-	return NTH(mprotect((char *)s->map + s->at + 8 * KiB, 8 * KiB, PROT_READ)) ? errno : 0;
+	return NTH(mprotect((char *)s->map + s->at + 8 * KiB, 8 * KiB,
+			    PROT_READ)) ?
+		       errno :
+		       0;
 }
 
 static int call_mremap(struct sit *s)
 {
 	__u64 length = s->map_length + 64 * MiB;
-	void *to = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *p;
+	void *to = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0),
+	     *p;
 
 	CHECK(to != MAP_FAILED);
-	p = (void *)NTH(mremap(s->map, s->map_length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	p = (void *)NTH(mremap(s->map, s->map_length, length,
+			       MREMAP_MAYMOVE | MREMAP_FIXED, to));
 	if (p == MAP_FAILED) {
 		int err = errno;
 
@@ -960,7 +1060,9 @@ static int call_mlock(struct sit *s)
 
 static int call_populate(struct sit *s)
 {
-	return NTH(madvise(s->a.base + s->at, 16 * KiB, MADV_POPULATE_WRITE)) ? errno : 0;
+	return NTH(madvise(s->a.base + s->at, 16 * KiB, MADV_POPULATE_WRITE)) ?
+		       errno :
+		       0;
 }
 
 static int call_fork(struct sit *s)
@@ -1035,7 +1137,8 @@ static int call_recount(struct sit *s)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), DEBUGFS "/%llu/recount", (unsigned long long)s->a.id);
+	snprintf(path, sizeof(path), DEBUGFS "/%llu/recount",
+		 (unsigned long long)s->a.id);
 	return look(path);
 }
 
@@ -1090,7 +1193,8 @@ static bool inuse_same(const struct snapshot *a, const struct snapshot *b)
 }
 
 /* A failure with @err: what has become of what there was @before? */
-static void unchanged(struct sit *s, const struct try *t, struct snapshot *before, int err)
+static void unchanged(struct sit *s, const struct try *t,
+		      struct snapshot *before, int err)
 {
 	struct snapshot now;
 	unsigned int i;
@@ -1098,12 +1202,15 @@ static void unchanged(struct sit *s, const struct try *t, struct snapshot *befor
 	if (t->flags & STANDS && err == EFAULT) {
 		/* What was to be freed may be, and is not looked at any more. */
 		for (i = s->nr; i-- > 0;)
-			if (pa_query(&s->a, s->live[i].at).state != PAGEARENA_SPAN_INUSE ||
-			    pa_query(&s->a, s->live[i].at).offset != s->live[i].at)
+			if (pa_query(&s->a, s->live[i].at).state !=
+				    PAGEARENA_SPAN_INUSE ||
+			    pa_query(&s->a, s->live[i].at).offset !=
+				    s->live[i].at)
 				forget(s, i);
 		for (i = 0; i < s->nr; i++)
-			s->live[i].length = MIN(s->live[i].length,
-						pa_query(&s->a, s->live[i].at).length);
+			s->live[i].length =
+				MIN(s->live[i].length,
+				    pa_query(&s->a, s->live[i].at).length);
 		return;
 	}
 	now = pa_snapshot(s->a.fd);
@@ -1111,14 +1218,15 @@ static void unchanged(struct sit *s, const struct try *t, struct snapshot *befor
 	mask(&before->stats);
 	if (t->flags & LOOSE) {
 		if (!inuse_same(before, &now))
-			pa_fail("%s, n = %u: spans changed though it failed with %s", t->name, nth,
-				strerror(err));
+			pa_fail("%s, n = %u: spans changed though it failed with %s",
+				t->name, nth, strerror(err));
 	} else if (memcmp(&now.stats, &before->stats, sizeof(now.stats)) ||
 		   now.nr != before->nr ||
-		   memcmp(now.spans, before->spans, now.nr * sizeof(*now.spans))) {
+		   memcmp(now.spans, before->spans,
+			  now.nr * sizeof(*now.spans))) {
 		pa_unchanged(s->a.fd, before);
-		pa_fail("%s, n = %u: changed though it failed with %s", t->name, nth,
-			strerror(err));
+		pa_fail("%s, n = %u: changed though it failed with %s", t->name,
+			nth, strerror(err));
 	}
 	free(now.spans);
 }
@@ -1133,26 +1241,9 @@ static bool documented(const struct try *t, int err)
 	return false;
 }
 
-/*
- * The arena has memory for some spans in advance.  What is allocated here, each next to the
- * one before, takes of it.
- */
-static void use_spares(struct sit *s, unsigned int nr)
-{
-	__u64 at = s->a.bytes - CHUNK / 4;
-
-	for (; nr; nr--, at += s->a.page) {
-		struct pagearena_alloc req = {
-			.size = sizeof(req), .flags = PAGEARENA_ALLOC_FIXED, .offset = at,
-			.length = s->a.page,
-		};
-
-		CHECK(!ioctl(s->a.fd, PAGEARENA_IOC_ALLOC, &req));
-	}
-}
-
 /* One n.  Returns whether a failure was injected; *@refused if the call failed. */
-static bool once(const struct try *t, unsigned int spares, unsigned int n, unsigned int *refused)
+static bool once(const struct try *t, unsigned int spares, unsigned int n,
+		 unsigned int *refused)
 {
 	static struct sit sit;
 	struct sit *s = &sit;
@@ -1163,7 +1254,7 @@ static bool once(const struct try *t, unsigned int spares, unsigned int n, unsig
 	memset(s, 0, offsetof(struct sit, buf));
 	nth = 0;
 	t->make(s);
-	use_spares(s, spares);
+	use_spares(s, s->a.bytes - CHUNK / 4, spares);
 	if (s->a.bytes)
 		before = pa_snapshot(s->a.fd);
 	nth = n;
@@ -1172,9 +1263,11 @@ static bool once(const struct try *t, unsigned int spares, unsigned int n, unsig
 	nth = 0;
 	if (err) {
 		if (!hit)
-			pa_fail("%s: fails without a failure: %s", t->name, strerror(abs(err)));
+			pa_fail("%s: fails without a failure: %s", t->name,
+				strerror(abs(err)));
 		if (!documented(t, err))
-			pa_fail("%s, n = %u: %s %s", t->name, n, err < 0 ? "signal" : "errno",
+			pa_fail("%s, n = %u: %s %s", t->name, n,
+				err < 0 ? "signal" : "errno",
 				err < 0 ? strsignal(-err) : strerror(err));
 		++*refused;
 	}
@@ -1188,7 +1281,8 @@ static bool once(const struct try *t, unsigned int spares, unsigned int n, unsig
 	if (err && !(t->flags & STANDS && err == EFAULT)) {
 		err = t->call(s);
 		if (err)
-			pa_fail("%s, n = %u: again: %s", t->name, n, strerror(abs(err)));
+			pa_fail("%s, n = %u: again: %s", t->name, n,
+				strerror(abs(err)));
 	}
 	if (s->a.base) {
 		contents(s, t->name);
@@ -1204,7 +1298,8 @@ static struct cgroup cg;
 
 static bool charge_gone(void *arg)
 {
-	return pa_cgroup_key(&cg, "memory.stat", "kernel") <= *(__u64 *)arg + LEAK_SLACK;
+	return pa_cgroup_key(&cg, "memory.stat", "kernel") <=
+	       *(__u64 *)arg + LEAK_SLACK;
 }
 
 static void run(const struct try *tries, unsigned int nr)
@@ -1224,27 +1319,36 @@ static void run(const struct try *tries, unsigned int nr)
 		/* What is made at the first time for good is not this case's. */
 		once(t, 0, NTH_MAX, &refused);
 		charge = pa_cgroup_key(&cg, "memory.stat", "kernel");
-		for (spares = 0; spares <= (t->flags & SPARES ? SPARES_MAX : 0); spares++) {
+		for (spares = 0; spares <= (t->flags & SPARES ? SPARES_MAX : 0);
+		     spares++) {
 			for (n = 1; once(t, spares, n, &refused); n++)
 				CHECK_OP(n, <, NTH_MAX);
 			injected += n - 1;
 		}
-		pa_say("%s: %u failures injected, %u calls failed, %llu ms%s%s", t->name, injected,
-		       refused, (unsigned long long)(pa_now() - start) / 1000000,
-		       t->never ? "; none to be expected: " : "", t->never ? t->never : "");
-		pa_expect(injected || t->never, "%s: no failure could be injected", t->name);
-		pa_expect(!injected || !t->never, "%s: a failure was injected after all", t->name);
+		pa_say("%s: %u failures injected, %u calls failed, %llu ms%s%s",
+		       t->name, injected, refused,
+		       (unsigned long long)(pa_now() - start) / 1000000,
+		       t->never ? "; none to be expected: " : "",
+		       t->never ? t->never : "");
+		pa_expect(injected || t->never,
+			  "%s: no failure could be injected", t->name);
+		pa_expect(!injected || !t->never,
+			  "%s: a failure was injected after all", t->name);
 		if (!pa_wait_until(charge_gone, &charge, 5000))
-			pa_expect(false, "%s: charged %llu before, %llu after", t->name,
-				  (unsigned long long)charge,
-				  (unsigned long long)pa_cgroup_key(&cg, "memory.stat", "kernel"));
+			pa_expect(false, "%s: charged %llu before, %llu after",
+				  t->name, (unsigned long long)charge,
+				  (unsigned long long)pa_cgroup_key(
+					  &cg, "memory.stat", "kernel"));
 	}
 	CHECK_EQ(pa_arenas(), arenas);
 	pa_cgroup_quit();
 }
 
-#define TRY(n, m, c, ...)	{ .name = n, .make = m, .call = c, __VA_ARGS__ }
-#define MAY(...)		.errs = { __VA_ARGS__ }
+#define TRY(n, m, c, ...)                                    \
+	{                                                    \
+		.name = n, .make = m, .call = c, __VA_ARGS__ \
+	}
+#define MAY(...) .errs = { __VA_ARGS__ }
 
 /* clang-format off */
 
@@ -1276,7 +1380,8 @@ static const struct try allocs[] = {
 	TRY("ALLOC, limit", make_limit, call_alloc, MAY(ENOMEM), .flags = SPARES | LOOSE),
 	TRY("ALLOC, limit, huge", make_limit_huge, call_alloc, MAY(ENOMEM), .flags = SPARES | LOOSE),
 	TRY("ALLOC, soft limit", make_soft, call_alloc, MAY(ENOMEM), .flags = SPARES),
-	TRY("ALLOC, the last place", make_full, call_alloc, MAY(ENOMEM)),
+	TRY("ALLOC, the last place", make_full, call_alloc, MAY(ENOMEM),
+	    .never = "the span is there as it is wanted"),
 	TRY("ALLOC, debug", make_debug, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, granules", make_granule, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, at a place", make_fragmented, call_alloc_fixed, MAY(ENOMEM),
