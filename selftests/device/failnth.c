@@ -66,11 +66,9 @@ struct sit {
 /* Of a case. */
 #define LOOSE 1 /* a failure may leave memory backed or released; spans stay */
 #define STANDS 2 /* after EFAULT what was done stands */
-#define SPARES \
-	4 /* it may need memory for spans, or have some left from before */
+#define SPARES 4 /* it may need memory for spans, or have some from before */
 
-struct
-try {
+struct attempt {
 	const char *name;
 	void (*make)(struct sit * s);
 	/* Returns 0, an errno, or a signal as a negative number. */
@@ -139,6 +137,9 @@ static void nth_on(unsigned int n)
 	CHECK_EQ(pwrite(nth_fd, text, (size_t)len, 0), len);
 }
 
+/* What is left of what nth_on() set. */
+static unsigned long nth_left;
+
 /* Was a failure injected?  The file's own copies count, too, so they may be what fails. */
 static bool nth_off(void)
 {
@@ -147,11 +148,13 @@ static bool nth_off(void)
 	ssize_t n;
 
 	n = pread(nth_fd, text, sizeof(text) - 1, 0);
+	nth_left = 0;
 	if (n < 0) {
 		hit = false;
 	} else {
 		text[n] = 0;
-		hit = !strtoul(text, NULL, 10);
+		nth_left = strtoul(text, NULL, 10);
+		hit = !nth_left;
 	}
 	while (pwrite(nth_fd, "0", 1, 0) != 1)
 		hit = false;
@@ -168,7 +171,7 @@ static void add_live(struct sit *s, __u64 at, __u64 length)
 }
 
 /* At most so much of a span is filled and compared. */
-#define FILLED(length) MIN(length, 64 * KiB)
+#define FILLED(length) MIN(length, 16 * KiB)
 
 static __u64 live(struct sit *s, __u64 length, __u64 align)
 {
@@ -364,6 +367,8 @@ static void make_debug(struct sit *s)
 	make_arena(s, (struct pagearena_setup){ .flags = PAGEARENA_SETUP_DEBUG,
 						.granule = 64 * KiB });
 	s->at = live(s, 96 * KiB, 0);
+	/* So many pages that the core wants memory to collect what it unmaps. */
+	pa_fill(s->a.base + s->at, 96 * KiB, s->at);
 	at = pa_alloc(&s->a, 64 * KiB, 0, 0);
 	live(s, 16 * KiB, 0);
 	pa_fill(s->a.base + at, 64 * KiB, at);
@@ -411,6 +416,35 @@ static void make_granule(struct sit *s)
 	s->length = 100 * KiB;
 	/* As many as came back when spans that are free now grew together. */
 	use_spares(s, s->a.bytes - CHUNK / 2, ARRAY_SIZE(at));
+}
+
+/*
+ * Never a huge folio: the arena maps its small folios by itself, several at a time, and where it
+ * releases 64 KiB or more there are folios of 64 KiB.
+ */
+static void make_off(struct sit *s)
+{
+	__u64 at;
+
+	make_arena(s, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_OFF });
+	s->at = live(s, 32 * KiB, 0);
+	at = pa_alloc(&s->a, 64 * KiB, 0, 0);
+	pa_fill(s->a.base + at, 64 * KiB, at);
+	live(s, 16 * KiB, 0);
+	pa_free(&s->a, at);
+}
+
+static void make_off_mid(struct sit *s)
+{
+	__u64 at;
+
+	make_arena(s, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_OFF,
+						.granule = 64 * KiB });
+	s->at = live(s, 128 * KiB, 64 * KiB);
+	at = pa_alloc(&s->a, 128 * KiB, 64 * KiB, 0);
+	pa_fill(s->a.base + at, 128 * KiB, at);
+	live(s, 16 * KiB, 0);
+	pa_free(&s->a, at);
 }
 
 /* Calls */
@@ -766,7 +800,7 @@ static int batch(struct sit *s, struct pagearena_op *ops, unsigned int nr)
 		struct pagearena_op *op = &ops[i];
 
 		if (op->result < 0) {
-			CHECK_EQ(op->result, -ENOMEM);
+			CHECK_EQ(op->result, op->op == PAGEARENA_OP_PROMOTE ? -EOPNOTSUPP : -ENOMEM);
 			continue;
 		}
 		for (j = 0; op->op == PAGEARENA_OP_FREE && j < s->nr; j++)
@@ -926,6 +960,31 @@ static void make_untouched_granule(struct sit *s)
 	s->at = pa_alloc(&s->a, 256 * KiB, 64 * KiB, 0) + 64 * KiB;
 }
 
+static void make_untouched_off(struct sit *s)
+{
+	make_off(s);
+	s->at = pa_alloc(&s->a, 256 * KiB, 0, 0) + 64 * KiB;
+}
+
+static void make_untouched_off_mid(struct sit *s)
+{
+	make_off_mid(s);
+	s->at = pa_alloc(&s->a, 256 * KiB, 64 * KiB, 0) + 64 * KiB;
+}
+
+/* Nor is there a chunk or a page table. */
+static void make_untouched_off_far(struct sit *s)
+{
+	make_off_mid(s);
+	s->at = pa_alloc(&s->a, CHUNK, CHUNK, 0) + 64 * KiB;
+}
+
+static void make_unmapped_off(struct sit *s)
+{
+	make_off_mid(s);
+	CHECK(!madvise(s->a.base, s->a.bytes, MADV_DONTNEED));
+}
+
 static int call_read_fault(struct sit *s)
 {
 	return touch_at(s, s->at, false);
@@ -1000,7 +1059,7 @@ static void make_twice(struct sit *s)
 		      s->a.fd, 0);
 	CHECK(s->map != MAP_FAILED);
 	s->map_length = s->a.bytes;
-	CHECK(pa_filled((char *)s->map + s->at, 32 * KiB, s->at));
+	CHECK(pa_filled((char *)s->map + s->at, FILLED(32 * KiB), s->at));
 }
 
 static void make_twice_huge(struct sit *s)
@@ -1010,7 +1069,7 @@ static void make_twice_huge(struct sit *s)
 		      s->a.fd, 0);
 	CHECK(s->map != MAP_FAILED);
 	s->map_length = s->a.bytes;
-	CHECK(pa_filled((char *)s->map + s->at, 32 * KiB, s->at));
+	CHECK(pa_filled((char *)s->map + s->at, FILLED(32 * KiB), s->at));
 }
 
 /* A hole in a mapping makes two of it. */
@@ -1046,7 +1105,7 @@ static int call_mremap(struct sit *s)
 	}
 	s->map = p;
 	s->map_length += 64 * MiB;
-	CHECK(pa_filled((char *)s->map + s->at, 32 * KiB, s->at));
+	CHECK(pa_filled((char *)s->map + s->at, FILLED(32 * KiB), s->at));
 	return 0;
 }
 
@@ -1193,7 +1252,7 @@ static bool inuse_same(const struct snapshot *a, const struct snapshot *b)
 }
 
 /* A failure with @err: what has become of what there was @before? */
-static void unchanged(struct sit *s, const struct try *t,
+static void unchanged(struct sit *s, const struct attempt *t,
 		      struct snapshot *before, int err)
 {
 	struct snapshot now;
@@ -1231,7 +1290,7 @@ static void unchanged(struct sit *s, const struct try *t,
 	free(now.spans);
 }
 
-static bool documented(const struct try *t, int err)
+static bool documented(const struct attempt *t, int err)
 {
 	unsigned int i;
 
@@ -1242,7 +1301,7 @@ static bool documented(const struct try *t, int err)
 }
 
 /* One n.  Returns whether a failure was injected; *@refused if the call failed. */
-static bool once(const struct try *t, unsigned int spares, unsigned int n,
+static bool once(const struct attempt *t, unsigned int spares, unsigned int n,
 		 unsigned int *refused)
 {
 	static struct sit sit;
@@ -1302,43 +1361,117 @@ static bool charge_gone(void *arg)
 	       *(__u64 *)arg + LEAK_SLACK;
 }
 
-static void run(const struct try *tries, unsigned int nr)
+/*
+ * All failures of all cases take minutes where KASAN and lockdep look on.  So there is a time
+ * for all cases together, in which each has its part; of one that does not come to an end in
+ * it, failures are picked all over.  0: all of them.
+ */
+#define FAIL_SECONDS 40
+
+static __u64 budget(unsigned int nr);
+
+/* Failures of a case, one by one, until there are no more, or the time is over. */
+struct sweep {
+	const struct attempt *t;
+	__u64 until;
+	unsigned int injected, refused;
+	bool complete;
+};
+
+static bool sweep_over(struct sweep *w)
 {
-	unsigned int i, n, spares, injected, refused, arenas = pa_arenas();
-	__u64 charge;
+	return w->until && pa_now() > w->until;
+}
+
+static void sweep_all(struct sweep *w, unsigned int spares)
+{
+	unsigned int n;
+
+	for (n = 1; once(w->t, spares, n, &w->refused); n++) {
+		CHECK_OP(n, <, NTH_MAX);
+		w->injected++;
+	}
+}
+
+/* The first, the last, then by steps that leave nothing out in the end. */
+static void sweep_some(struct sweep *w, unsigned int spares, unsigned int places)
+{
+	unsigned int i, n, step = places * 5 / 8 | 1;
+
+	/* No common divisor, so that all are met. */
+	for (; step > 1; step--) {
+		unsigned int a = places, b = step;
+
+		while (b) {
+			unsigned int r = a % b;
+
+			a = b;
+			b = r;
+		}
+		if (a == 1)
+			break;
+	}
+	for (i = 0; i < places; i++) {
+		if (i > 1 && sweep_over(w)) {
+			w->complete = false;
+			return;
+		}
+		n = places - i * (unsigned long)step % places;
+		w->injected += once(w->t, spares, n, &w->refused);
+	}
+}
+
+static void sweep(struct sweep *w)
+{
+	unsigned int spares, places = 0;
+
+	w->complete = true;
+	for (spares = 0; spares <= (w->t->flags & SPARES ? SPARES_MAX : 0); spares++) {
+		if (!w->until) {
+			sweep_all(w, spares);
+			continue;
+		}
+		if (spares && sweep_over(w)) {
+			w->complete = false;
+			return;
+		}
+		/* How many allocations and copies it makes when nothing fails. */
+		once(w->t, spares, NTH_MAX, &w->refused);
+		places = NTH_MAX - (unsigned int)nth_left;
+		sweep_some(w, spares, places);
+	}
+}
+
+static void run(const struct attempt *tries, unsigned int nr)
+{
+	__u64 slice = budget(nr), start = pa_now(), charge;
+	unsigned int i, arenas = pa_arenas();
 
 	faults_setup();
 	cg = pa_cgroup_make(NULL, true);
 	pa_cgroup_join(&cg);
 	for (i = 0; i < nr; i++) {
-		const struct try *t = &tries[i];
-		__u64 start = pa_now();
+		struct sweep w = { .t = &tries[i] };
+		__u64 begin = pa_now();
 
-		injected = 0;
-		refused = 0;
+		w.until = slice ? start + slice * (i + 1) / nr : 0;
 		/* What is made at the first time for good is not this case's. */
-		once(t, 0, NTH_MAX, &refused);
+		once(w.t, 0, NTH_MAX, &w.refused);
 		charge = pa_cgroup_key(&cg, "memory.stat", "kernel");
-		for (spares = 0; spares <= (t->flags & SPARES ? SPARES_MAX : 0);
-		     spares++) {
-			for (n = 1; once(t, spares, n, &refused); n++)
-				CHECK_OP(n, <, NTH_MAX);
-			injected += n - 1;
-		}
-		pa_say("%s: %u failures injected, %u calls failed, %llu ms%s%s",
-		       t->name, injected, refused,
-		       (unsigned long long)(pa_now() - start) / 1000000,
-		       t->never ? "; none to be expected: " : "",
-		       t->never ? t->never : "");
-		pa_expect(injected || t->never,
-			  "%s: no failure could be injected", t->name);
-		pa_expect(!injected || !t->never,
-			  "%s: a failure was injected after all", t->name);
+		sweep(&w);
+		pa_say("%s: %u failures injected%s, %u calls failed, %llu ms%s%s", w.t->name,
+		       w.injected, w.complete ? "" : " and more left", w.refused,
+		       (unsigned long long)(pa_now() - begin) / 1000000,
+		       w.t->never ? "; none to be expected: " : "", w.t->never ?: "");
+		pa_expect(w.injected || w.t->never, "%s: no failure could be injected",
+			  w.t->name);
+		pa_expect(!w.injected || !w.t->never, "%s: a failure was injected after all",
+			  w.t->name);
 		if (!pa_wait_until(charge_gone, &charge, 5000))
-			pa_expect(false, "%s: charged %llu before, %llu after",
-				  t->name, (unsigned long long)charge,
-				  (unsigned long long)pa_cgroup_key(
-					  &cg, "memory.stat", "kernel"));
+			pa_expect(false, "%s: charged %llu before, %llu after", w.t->name,
+				  (unsigned long long)charge,
+				  (unsigned long long)pa_cgroup_key(&cg, "memory.stat",
+								    "kernel"));
 	}
 	CHECK_EQ(pa_arenas(), arenas);
 	pa_cgroup_quit();
@@ -1352,16 +1485,16 @@ static void run(const struct try *tries, unsigned int nr)
 
 /* clang-format off */
 
-static const struct try opens[] = {
+static const struct attempt opens[] = {
 	TRY("open", make_nothing, call_open, MAY(ENOMEM, EFAULT)),
 };
 
-static const struct try infos[] = {
+static const struct attempt infos[] = {
 	TRY("INFO, before SETUP", make_bare, call_info, MAY(EFAULT)),
 	TRY("INFO", make_small, call_info, MAY(EFAULT)),
 };
 
-static const struct try setups[] = {
+static const struct attempt setups[] = {
 	TRY("SETUP", make_bare, call_setup, MAY(ENOMEM, EFAULT), .flags = STANDS),
 	TRY("SETUP, limit", make_bare, call_setup_limit, MAY(ENOMEM, EFAULT), .flags = STANDS),
 	TRY("SETUP, debug", make_bare, call_setup_debug, MAY(ENOMEM, EFAULT), .flags = STANDS),
@@ -1369,7 +1502,7 @@ static const struct try setups[] = {
 
 #define FAST	"two fields are copied one by one, and there are spares"
 
-static const struct try allocs[] = {
+static const struct attempt allocs[] = {
 	TRY("ALLOC, empty", make_empty, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, fragmented", make_fragmented, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, warm", make_small, call_alloc, MAY(ENOMEM), .flags = SPARES),
@@ -1382,6 +1515,7 @@ static const struct try allocs[] = {
 	TRY("ALLOC, soft limit", make_soft, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, the last place", make_full, call_alloc, MAY(ENOMEM),
 	    .never = "the span is there as it is wanted"),
+	TRY("ALLOC, huge off", make_off_mid, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, debug", make_debug, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, granules", make_granule, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, at a place", make_fragmented, call_alloc_fixed, MAY(ENOMEM),
@@ -1390,7 +1524,7 @@ static const struct try allocs[] = {
 	    .flags = SPARES),
 };
 
-static const struct try alloc_flags[] = {
+static const struct attempt alloc_flags[] = {
 	TRY("ZERO, warm", make_small, call_alloc_zero, MAY(ENOMEM), .flags = SPARES | LOOSE),
 	TRY("ZERO, huge", make_huge, call_alloc_zero, MAY(ENOMEM), .flags = SPARES | LOOSE),
 	TRY("ZERO, sparse huge", make_sparse, call_alloc_zero, MAY(ENOMEM), .flags = SPARES | LOOSE),
@@ -1404,21 +1538,27 @@ static const struct try alloc_flags[] = {
 	TRY("POPULATE, soft limit", make_soft, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
 	TRY("POPULATE, debug", make_debug, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
 	TRY("POPULATE, granules", make_granule, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
+	TRY("POPULATE, huge off", make_off, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
+	TRY("POPULATE, huge off, granules", make_off_mid, call_alloc_populate, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
+	TRY("ZERO, huge off, granules", make_off_mid, call_alloc_zero, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
 	TRY("POPULATE and ZERO, longer", make_small, call_alloc_both, MAY(ENOMEM, EFAULT),
 	    .flags = SPARES | LOOSE),
 };
 
-static const struct try frees[] = {
+static const struct attempt frees[] = {
 	TRY("FREE, fragmented", make_fragmented, call_free, MAY(EFAULT), .never = FAST),
 	TRY("FREE, small", make_small, call_free, MAY(EFAULT), .never = FAST),
 	TRY("FREE, huge", make_huge, call_free, MAY(EFAULT), .never = FAST),
 	TRY("FREE, full", make_full, call_free, MAY(EFAULT), .never = FAST),
 	TRY("FREE, debug", make_debug, call_free, MAY(EFAULT)),
 	TRY("FREE, granules", make_granule, call_free, MAY(EFAULT), .never = FAST),
+	TRY("FREE, huge off", make_off_mid, call_free, MAY(EFAULT), .never = FAST),
 	TRY("FREE, longer", make_small, call_free_longer, MAY(EFAULT)),
 };
 
-static const struct try resizes[] = {
+static const struct attempt resizes[] = {
 	TRY("RESIZE, shorter, small", make_small, call_shrink, MAY(ENOMEM, EFAULT),
 	    .flags = SPARES | STANDS),
 	TRY("RESIZE, shorter, huge", make_huge, call_shrink, MAY(ENOMEM, EFAULT),
@@ -1440,9 +1580,11 @@ static const struct try resizes[] = {
 	    .flags = SPARES | LOOSE),
 	TRY("RESIZE, populated, granules", make_granule, call_grow_populate, MAY(ENOMEM, EFAULT),
 	    .flags = SPARES | LOOSE),
+	TRY("RESIZE, populated, huge off, granules", make_off_mid, call_grow_populate,
+	    MAY(ENOMEM, EFAULT), .flags = SPARES | LOOSE),
 };
 
-static const struct try scavenges[] = {
+static const struct attempt scavenges[] = {
 	TRY("SCAVENGE, empty", make_empty, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("SCAVENGE, fragmented", make_fragmented, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("SCAVENGE, small", make_small, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
@@ -1455,11 +1597,14 @@ static const struct try scavenges[] = {
 	    .flags = SPARES | STANDS),
 	TRY("SCAVENGE, full", make_full, call_scavenge, MAY(EFAULT), .flags = STANDS),
 	TRY("SCAVENGE, granules", make_granule, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
+	TRY("SCAVENGE, huge off", make_off, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
+	TRY("SCAVENGE, huge off, granules", make_off_mid, call_scavenge, MAY(EFAULT),
+	    .flags = SPARES | STANDS),
 	TRY("SCAVENGE, part, granules", make_granule, call_scavenge_part, MAY(EFAULT),
 	    .flags = SPARES | STANDS),
 };
 
-static const struct try promotes[] = {
+static const struct attempt promotes[] = {
 	TRY("PROMOTE, empty", make_empty, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("PROMOTE, small", make_small, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("PROMOTE, fragmented", make_fragmented, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
@@ -1470,7 +1615,7 @@ static const struct try promotes[] = {
 	TRY("PROMOTE, mapped twice", make_twice, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
 };
 
-static const struct try asks[] = {
+static const struct attempt asks[] = {
 	TRY("STATS", make_small, call_stats, MAY(EFAULT)),
 	TRY("SPANS, empty", make_empty, call_spans, MAY(EFAULT, ENOMEM)),
 	TRY("SPANS, fragmented", make_fragmented, call_spans, MAY(EFAULT, ENOMEM)),
@@ -1481,7 +1626,7 @@ static const struct try asks[] = {
 	TRY("fdinfo", make_huge, call_fdinfo, MAY(ENOMEM, EFAULT, ENOENT)),
 };
 
-static const struct try policies[] = {
+static const struct attempt policies[] = {
 	TRY("POLICY", make_small, call_policy, MAY(EFAULT), .flags = STANDS),
 	TRY("POLICY, limit, small", make_small, call_policy_limit, MAY(ENOMEM, EFAULT),
 	    .flags = LOOSE | STANDS),
@@ -1489,10 +1634,12 @@ static const struct try policies[] = {
 	    .flags = LOOSE | STANDS),
 	TRY("POLICY, limit, granules", make_granule, call_policy_limit, MAY(ENOMEM, EFAULT),
 	    .flags = LOOSE | STANDS),
+	TRY("POLICY, limit, huge off", make_off_mid, call_policy_limit, MAY(ENOMEM, EFAULT),
+	    .flags = LOOSE | STANDS),
 	TRY("POLICY, pool", make_huge, call_policy_pool, MAY(ENOMEM, EFAULT), .flags = STANDS),
 };
 
-static const struct try batches[] = {
+static const struct attempt batches[] = {
 	TRY("BATCH, ALLOC, empty", make_empty, call_batch_alloc, MAY(EFAULT), .flags = STANDS),
 	TRY("BATCH, ALLOC, fragmented", make_fragmented, call_batch_alloc, MAY(EFAULT),
 	    .flags = STANDS),
@@ -1506,10 +1653,13 @@ static const struct try batches[] = {
 	TRY("BATCH, mixed, sparse", make_sparse, call_batch_mixed, MAY(EFAULT), .flags = STANDS),
 	TRY("BATCH, mixed, granules", make_granule, call_batch_mixed, MAY(EFAULT),
 	    .flags = STANDS),
+	TRY("BATCH, ALLOC, huge off", make_off, call_batch_alloc, MAY(EFAULT), .flags = STANDS),
+	TRY("BATCH, mixed, huge off", make_off_mid, call_batch_mixed, MAY(EFAULT),
+	    .flags = STANDS),
 	TRY("BATCH, mixed, debug", make_debug, call_batch_mixed, MAY(EFAULT), .flags = STANDS),
 };
 
-static const struct try faults[] = {
+static const struct attempt faults[] = {
 	TRY("fault, chunk with pages", make_untouched, call_write_fault, MAY(-SIGBUS)),
 	TRY("read fault, chunk with pages", make_untouched, call_read_fault, MAY(-SIGBUS)),
 	TRY("fault, no chunk", make_untouched_far, call_write_fault, MAY(-SIGBUS)),
@@ -1520,18 +1670,30 @@ static const struct try faults[] = {
 	    .flags = LOOSE),
 	TRY("fault, debug", make_untouched_debug, call_write_fault, MAY(-SIGBUS)),
 	TRY("fault, granules", make_untouched_granule, call_write_fault, MAY(-SIGBUS)),
+	TRY("fault, huge off", make_untouched_off, call_write_fault, MAY(-SIGBUS)),
+	TRY("fault, huge off, granules", make_untouched_off_mid, call_write_fault, MAY(-SIGBUS)),
+	TRY("fault, huge off, no chunk", make_untouched_off_far, call_write_fault, MAY(-SIGBUS),
+	    .flags = LOOSE),
+	TRY("fault, huge off, backed", make_unmapped_off, call_write_fault, MAY(-SIGBUS),
+	    .never = "page tables are there, too"),
 	TRY("fault, backed", make_unmapped, call_write_fault, MAY(-SIGBUS),
 	    .never = "page tables are there, too"),
 	TRY("fault, backed, huge", make_unmapped_huge, call_write_fault, MAY(-SIGBUS)),
 };
 
-static const struct try kernel_faults[] = {
+static const struct attempt kernel_faults[] = {
 	TRY("read() into it", make_untouched, call_read, MAY(EFAULT), .flags = LOOSE),
 	TRY("read() into it, huge", make_untouched_huge, call_read, MAY(EFAULT), .flags = LOOSE),
 	TRY("process_vm_readv(), small", make_untouched, call_gup, MAY(EFAULT, ENOMEM),
 	    .flags = LOOSE),
 	TRY("process_vm_readv(), huge", make_untouched_huge, call_gup, MAY(EFAULT, ENOMEM),
 	    .flags = LOOSE),
+	TRY("read() into it, huge off", make_untouched_off_mid, call_read, MAY(EFAULT),
+	    .flags = LOOSE),
+	TRY("process_vm_readv(), huge off", make_untouched_off_mid, call_gup, MAY(EFAULT, ENOMEM),
+	    .flags = LOOSE),
+	TRY("MADV_POPULATE_WRITE, huge off", make_untouched_off_mid, call_populate,
+	    MAY(EFAULT, ENOMEM), .flags = LOOSE),
 	TRY("process_vm_readv(), backed", make_unmapped, call_gup, MAY(EFAULT, ENOMEM)),
 	TRY("MADV_POPULATE_WRITE", make_untouched, call_populate, MAY(EFAULT, ENOMEM),
 	    .flags = LOOSE),
@@ -1539,9 +1701,12 @@ static const struct try kernel_faults[] = {
 	    .flags = LOOSE),
 };
 
-static const struct try mappings[] = {
+static const struct attempt mappings[] = {
 	TRY("mmap", make_small, call_mmap, MAY(ENOMEM)),
 	TRY("mmap, huge", make_huge, call_mmap, MAY(ENOMEM)),
+	TRY("mmap, huge off", make_off_mid, call_mmap, MAY(ENOMEM)),
+	TRY("mmap, huge off, populated", make_untouched_off_mid, call_mmap_populate, MAY(ENOMEM),
+	    .flags = LOOSE),
 	TRY("mmap, populated", make_untouched, call_mmap_populate, MAY(ENOMEM), .flags = LOOSE),
 	TRY("munmap of a part", make_twice, call_munmap, MAY(ENOMEM)),
 	TRY("munmap of a part, huge", make_twice_huge, call_munmap, MAY(ENOMEM)),
@@ -1552,15 +1717,17 @@ static const struct try mappings[] = {
 	TRY("mlock", make_twice, call_mlock, MAY(ENOMEM, EAGAIN), .flags = LOOSE),
 };
 
-static const struct try forks[] = {
+static const struct attempt forks[] = {
 	TRY("fork, small", make_small, call_fork, MAY(ENOMEM, EAGAIN)),
+	TRY("fork, huge off", make_off_mid, call_fork, MAY(ENOMEM, EAGAIN)),
 	TRY("fork, huge", make_huge, call_fork, MAY(ENOMEM, EAGAIN)),
 };
 
-static const struct try closes[] = {
+static const struct attempt closes[] = {
 	TRY("close, bare", make_bare, call_close, MAY(0), .never = "it frees only"),
 	TRY("close, fragmented", make_fragmented, call_close, MAY(0), .never = "it frees only"),
 	TRY("close, huge", make_sparse, call_close, MAY(0), .never = "it frees only"),
+	TRY("close, huge off", make_off_mid, call_close, MAY(0), .never = "it frees only"),
 	TRY("close, debug", make_debug, call_close, MAY(0), .never = "it frees only"),
 	TRY("close, pool", make_untouched_pool, call_close, MAY(0), .never = "it frees only"),
 	TRY("munmap, the last, small", make_small, call_last_munmap, MAY(ENOMEM)),
@@ -1586,6 +1753,14 @@ static const struct try closes[] = {
 	X(forks, "fork")						\
 	X(closes, "close")
 
+/* Nanoseconds for some of the cases; 0: no limit. */
+#define COUNT(which, title) +ARRAY_SIZE(which)
+static __u64 budget(unsigned int nr)
+{
+	return pa_env("PAGEARENA_FAIL_SECONDS", FAIL_SECONDS) * 1000000000 *
+	       nr / (0 SUBTESTS(COUNT));
+}
+
 #define DEFINE(which, title)						\
 	static void test_##which(void)					\
 	{								\
@@ -1600,4 +1775,10 @@ static const struct pa_test tests[] = {
 
 /* clang-format on */
 
-PA_MAIN(tests)
+int main(int argc, char **argv)
+{
+	/* Who wants all knows that it takes long. */
+	if (!pa_env("PAGEARENA_FAIL_SECONDS", FAIL_SECONDS))
+		setenv("PAGEARENA_TEST_TIMEOUT", "3600", 0);
+	return pa_run(argc, argv, tests, ARRAY_SIZE(tests));
+}
