@@ -37,6 +37,7 @@
 #include "backing.h"
 #include "compat.h"
 #include "pool.h"
+#include "race.h"
 #include "reclaim.h"
 #include "trace.h"
 
@@ -410,8 +411,12 @@ static bool pa_reclaim_chunk(struct pa_walk *walk, struct pa_chunk *c, unsigned 
 {
 	struct pa_arena *arena = c->item->arena;
 	unsigned long freed;
-	int err = pa_scavenge_locked(arena, c, &freed);
-	bool later = err == -ENOMEM || err == -EAGAIN;
+	bool later;
+	int err;
+
+	pa_race_window(PA_RACE_SHRINK);
+	err = pa_scavenge_locked(arena, c, &freed);
+	later = err == -ENOMEM || err == -EAGAIN;
 
 	spin_lock(&arena->lock);
 	/* What could not be taken is not counted again before something happens to it. */
