@@ -13,7 +13,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
-.PHONY: bench bench-compare
+.PHONY: bench bench-compare coverage
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug
 
@@ -49,7 +49,7 @@ help:
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
 	@echo
-	@echo 'To measure:'
+	@echo '  make coverage             which lines of the module run in its tests'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
@@ -88,6 +88,10 @@ check:
 
 lint:
 	@scripts/lint
+
+# COVERAGE=--update writes Documentation/figures/coverage.txt.
+coverage:
+	@scripts/coverage $(COVERAGE)
 
 check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug:
