@@ -67,6 +67,7 @@ struct sit {
 #define LOOSE 1 /* a failure may leave memory backed or released; spans stay */
 #define STANDS 2 /* after EFAULT what was done stands */
 #define SPARES 4 /* it may need memory for spans, or have some from before */
+#define CLEAN 8 /* without a failure once more at the end */
 
 struct attempt {
 	const char *name;
@@ -1167,6 +1168,40 @@ static int call_last_munmap(struct sit *s)
 	return 0;
 }
 
+/* Loading */
+
+/* PAGEARENA_KO says where the module is. */
+static void make_unloaded(struct sit *s)
+{
+	unsigned int i;
+
+	s->a.fd = -1;
+	if (!getenv("PAGEARENA_KO") || access(getenv("PAGEARENA_KO"), R_OK))
+		SKIP("PAGEARENA_KO does not say where the module is");
+	/* What is left of the last arena may take the kernel a moment. */
+	for (i = 0; syscall(SYS_delete_module, "pagearena", O_NONBLOCK); i++) {
+		if (errno != EAGAIN && errno != EBUSY && errno != ENOENT)
+			SKIP("delete_module: %s", strerror(errno));
+		if (errno == ENOENT)
+			break;
+		CHECK_OP(i, <, 1000);
+		usleep(1000);
+	}
+}
+
+static int call_load(struct sit *s)
+{
+	int fd = open(getenv("PAGEARENA_KO"), O_RDONLY | O_CLOEXEC), err;
+
+	(void)s;
+	CHECK(fd >= 0);
+	err = NTH(syscall(SYS_finit_module, fd, "", 0)) ? errno : 0;
+	CHECK(!close(fd));
+	/* All of it is there, or nothing. */
+	CHECK(!access(DEVICE, F_OK) == !err);
+	return err;
+}
+
 /* Looks */
 
 static int call_poll(struct sit *s)
@@ -1460,6 +1495,8 @@ static void run(const struct attempt *tries, unsigned int nr)
 		once(w.t, 0, NTH_MAX, &w.refused);
 		charge = pa_cgroup_key(&cg, "memory.stat", "kernel");
 		sweep(&w);
+		if (w.t->flags & CLEAN)
+			once(w.t, 0, NTH_MAX, &w.refused);
 		pa_say("%s: %u failures injected%s, %u calls failed, %llu ms%s%s", w.t->name,
 		       w.injected, w.complete ? "" : " and more left", w.refused,
 		       (unsigned long long)(pa_now() - begin) / 1000000,
@@ -1735,6 +1772,10 @@ static const struct attempt closes[] = {
 	TRY("munmap, the last, huge", make_huge, call_last_munmap, MAY(ENOMEM)),
 };
 
+static const struct attempt loads[] = {
+	TRY("load the module", make_unloaded, call_load, MAY(ENOMEM, EFAULT), .flags = CLEAN),
+};
+
 #define SUBTESTS(X)							\
 	X(opens, "open")						\
 	X(infos, "INFO")						\
@@ -1752,7 +1793,8 @@ static const struct attempt closes[] = {
 	X(kernel_faults, "faults of the kernel")			\
 	X(mappings, "mappings")						\
 	X(forks, "fork")						\
-	X(closes, "close")
+	X(closes, "close")						\
+	X(loads, "load")
 
 /* Nanoseconds for some of the cases; 0: no limit. */
 #define COUNT(which, title) +ARRAY_SIZE(which)
