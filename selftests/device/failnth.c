@@ -78,6 +78,8 @@ struct attempt {
 	unsigned int flags;
 	/* Why nothing can fail. */
 	const char *never;
+	/* How many allocations and copies come before those that are to fail. */
+	unsigned int (*before)(void);
 };
 
 /* The kernel's side */
@@ -1189,17 +1191,39 @@ static void make_unloaded(struct sit *s)
 	}
 }
 
-static int call_load(struct sit *s)
+static int load(struct sit *s, const char *parameters)
 {
 	int fd = open(getenv("PAGEARENA_KO"), O_RDONLY | O_CLOEXEC), err;
 
 	(void)s;
 	CHECK(fd >= 0);
-	err = NTH(syscall(SYS_finit_module, fd, "", 0)) ? errno : 0;
+	err = NTH(syscall(SYS_finit_module, fd, parameters, 0)) ? errno : 0;
 	CHECK(!close(fd));
 	/* All of it is there, or nothing. */
 	CHECK(!access(DEVICE, F_OK) == !err);
 	return err;
+}
+
+static int call_load(struct sit *s)
+{
+	return load(s, "");
+}
+
+/*
+ * What the core does before it looks at parameters is its own, and some of it warns when it
+ * fails.
+ */
+static unsigned int before_load(void)
+{
+	struct sit s;
+	unsigned int n;
+
+	make_unloaded(&s);
+	nth = NTH_MAX;
+	CHECK_EQ(load(&s, "promote_percent=none"), EINVAL);
+	n = NTH_MAX - (unsigned int)nth_left;
+	nth = 0;
+	return n;
 }
 
 /* Looks */
@@ -1409,7 +1433,7 @@ static __u64 budget(unsigned int nr);
 struct sweep {
 	const struct attempt *t;
 	__u64 until;
-	unsigned int injected, refused;
+	unsigned int before, injected, refused;
 	bool complete;
 };
 
@@ -1422,7 +1446,7 @@ static void sweep_all(struct sweep *w, unsigned int spares)
 {
 	unsigned int n;
 
-	for (n = 1; once(w->t, spares, n, &w->refused); n++) {
+	for (n = w->before + 1; once(w->t, spares, n, &w->refused); n++) {
 		CHECK_OP(n, <, NTH_MAX);
 		w->injected++;
 	}
@@ -1451,7 +1475,7 @@ static void sweep_some(struct sweep *w, unsigned int spares, unsigned int places
 			w->complete = false;
 			return;
 		}
-		n = places - i * (unsigned long)step % places;
+		n = w->before + places - i * (unsigned long)step % places;
 		w->injected += once(w->t, spares, n, &w->refused);
 	}
 }
@@ -1461,6 +1485,7 @@ static void sweep(struct sweep *w)
 	unsigned int spares, places = 0;
 
 	w->complete = true;
+	w->before = w->t->before ? w->t->before() : 0;
 	for (spares = 0; spares <= (w->t->flags & SPARES ? SPARES_MAX : 0); spares++) {
 		if (!w->until) {
 			sweep_all(w, spares);
@@ -1474,6 +1499,7 @@ static void sweep(struct sweep *w)
 		/* How many allocations and copies it makes when nothing fails. */
 		once(w->t, spares, NTH_MAX, &w->refused);
 		places = NTH_MAX - (unsigned int)nth_left;
+		places -= MIN(places, w->before);
 		sweep_some(w, spares, places);
 	}
 }
@@ -1773,7 +1799,8 @@ static const struct attempt closes[] = {
 };
 
 static const struct attempt loads[] = {
-	TRY("load the module", make_unloaded, call_load, MAY(ENOMEM, EFAULT), .flags = CLEAN),
+	TRY("load the module", make_unloaded, call_load, MAY(ENOMEM, EFAULT), .flags = CLEAN,
+	    .before = before_load),
 };
 
 #define SUBTESTS(X)							\

@@ -132,11 +132,11 @@ static void test_calls(void)
 static void test_background(void)
 {
 	struct pagearena_policy req = {
-		.set = PAGEARENA_POLICY_POOL | PAGEARENA_POLICY_SCAVENGE_PERCENT |
-		       PAGEARENA_POLICY_RETAIN_PERCENT | PAGEARENA_POLICY_SCAVENGE_AGE,
-		.pool_bytes = CHUNK,
+		.set = PAGEARENA_POLICY_SCAVENGE_PERCENT | PAGEARENA_POLICY_RETAIN_PERCENT |
+		       PAGEARENA_POLICY_SCAVENGE_AGE,
 		.scavenge_percent = 50,
 	};
+	struct pagearena_policy pool = { .set = PAGEARENA_POLICY_POOL, .pool_bytes = CHUNK };
 	struct arena a, b;
 	unsigned long long id;
 	unsigned char c;
@@ -161,9 +161,7 @@ static void test_background(void)
 
 	pa_open(&b, (struct pagearena_setup){ .arena_bytes = 8 * CHUNK,
 					      .huge = PAGEARENA_HUGE_ALWAYS });
-	req.set = PAGEARENA_POLICY_POOL;
-	req.scavenge_percent = 0;
-	CHECK(!pa_policy_fd(b.fd, &req));
+	CHECK(!pa_policy_fd(b.fd, &pool));
 	EXPECT("pool: arena=%llu bytes=%llu spent=", (unsigned long long)b.id, CHUNK);
 	CHECK(!pa_peek(b.base + pa_alloc(&b, CHUNK, CHUNK, 0), &c));
 	pa_close(&b);
