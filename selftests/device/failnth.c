@@ -539,6 +539,30 @@ static int call_setup_limit(struct sit *s)
 						  .span_page = 4 * KiB });
 }
 
+/*
+ * By a user who has a quota.  To become one takes memory, too, and to set fail-nth takes root,
+ * so that is part of the call.
+ */
+static int call_setup_quota(struct sit *s)
+{
+	struct pagearena_setup req = { .size = sizeof(req), .arena_bytes = CHUNK };
+	int err = 0;
+
+	pa_write_text(PARAMETERS "user_bytes_max", "67108864");
+	nth_on(nth);
+	if (seteuid(65534)) {
+		err = errno;
+	} else {
+		if (ioctl(s->a.fd, PAGEARENA_IOC_SETUP, &req))
+			err = errno;
+		while (seteuid(0))
+			;
+	}
+	nth_hit = nth_off();
+	pa_write_text(PARAMETERS "user_bytes_max", "0");
+	return err;
+}
+
 static int call_setup_debug(struct sit *s)
 {
 	return setup(
@@ -1561,6 +1585,8 @@ static const struct attempt infos[] = {
 static const struct attempt setups[] = {
 	TRY("SETUP", make_bare, call_setup, MAY(ENOMEM, EFAULT), .flags = STANDS),
 	TRY("SETUP, limit", make_bare, call_setup_limit, MAY(ENOMEM, EFAULT), .flags = STANDS),
+	TRY("SETUP, quota", make_bare, call_setup_quota, MAY(ENOMEM, EFAULT, EAGAIN),
+	    .flags = STANDS),
 	TRY("SETUP, debug", make_bare, call_setup_debug, MAY(ENOMEM, EFAULT), .flags = STANDS),
 };
 
@@ -1687,6 +1713,7 @@ static const struct attempt asks[] = {
 	TRY("QUERY", make_small, call_query, MAY(EFAULT)),
 	TRY("poll", make_small, call_poll, MAY(EFAULT)),
 	TRY("recount", make_fragmented, call_recount, MAY(ENOMEM, EFAULT)),
+	TRY("fdinfo, before SETUP", make_bare, call_fdinfo, MAY(ENOMEM, EFAULT, ENOENT)),
 	TRY("fdinfo", make_huge, call_fdinfo, MAY(ENOMEM, EFAULT, ENOENT)),
 };
 

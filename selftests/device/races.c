@@ -71,6 +71,8 @@ struct ring {
 	volatile int *signals;
 	int pipe[2];
 	unsigned int arenas;
+	/* What a call reads and writes. */
+	void *page;
 	/* What came of it, for check(). */
 	int one, other;
 	__u64 mark;
@@ -124,7 +126,8 @@ static void make_off(struct ring *r)
 
 static void make_off_untouched(struct ring *r)
 {
-	make(r, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_OFF }, false);
+	make(r, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_OFF, .granule = 64 * KiB },
+	     false);
 }
 
 static void make_huge(struct ring *r)
@@ -176,6 +179,12 @@ static void make_free(struct ring *r)
 {
 	make_warm(r);
 	free_object(r);
+}
+
+static void make_warm_unmapped(struct ring *r)
+{
+	make_warm(r);
+	unmap(r);
 }
 
 /* Of a huge chunk only a little is alive. */
@@ -303,6 +312,38 @@ static void other_release(struct ring *r)
 	r->other = release(r);
 }
 
+/* The structure is on a page of its own. */
+static void make_structure(struct ring *r)
+{
+	struct pagearena_alloc req = {
+		.size = sizeof(req),
+		.flags = PAGEARENA_ALLOC_POPULATE,
+		.length = OBJECT,
+	};
+
+	make_small(r);
+	r->page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(r->page != MAP_FAILED);
+	memcpy(r->page, &req, sizeof(req));
+}
+
+static void one_alloc(struct ring *r)
+{
+	r->one = ioctl(r->a.fd, PAGEARENA_IOC_ALLOC, r->page) ? errno : 0;
+}
+
+static void other_mprotect(struct ring *r)
+{
+	CHECK(!mprotect(r->page, PAGE, PROT_NONE));
+}
+
+/* What could not be told of is not there. */
+static void check_alloc(struct ring *r)
+{
+	CHECK(r->one == 0 || r->one == EFAULT);
+	CHECK_EQ(pa_stats(r->a.fd).spans_inuse, r->one ? 3 : 4);
+}
+
 static int promote(struct ring *r)
 {
 	struct pagearena_promote req = { .size = sizeof(req), .length = CHUNK };
@@ -380,6 +421,13 @@ static void other_touch_and_alloc(struct ring *r)
 		return;
 	CHECK(pa_zero(r->a.base + r->at, OBJECT));
 	pa_fill(r->a.base + r->at, OBJECT, 9);
+}
+
+/* It is free, and the shrinker wants it. */
+static void other_free_and_shrink(struct ring *r)
+{
+	free_object(r);
+	r->other = shrink(r);
 }
 
 /* Something else that is allocated, written and verified, with what it needs of the kernel. */
@@ -670,10 +718,12 @@ static void check_gup(struct ring *r)
 	__u64 words[PAGE / sizeof(__u64)];
 
 	CHECK_EQ(r->one, 0);
+	CHECK_EQ(*(volatile __u64 *)(r->a.base + r->at), r->mark);
+	/* Nobody has moved it, and nobody will as long as it is held. */
+	*(volatile __u64 *)(r->a.base + r->at) = ++r->mark;
 	CHECK_EQ(read(r->pipe[0], words, PAGE), PAGE);
 	if (words[0] != r->mark)
 		pa_fail("a write was lost: the page that a pipe holds is another one");
-	CHECK_EQ(*(volatile __u64 *)(r->a.base + r->at), r->mark);
 }
 
 static void check_marked(struct ring *r)
@@ -825,6 +875,8 @@ static void clear(struct ring *r)
 	for (i = 0; i < 2; i++)
 		if (r->pipe[i] > 0)
 			close(r->pipe[i]);
+	if (r->page)
+		CHECK(!munmap(r->page, PAGE));
 	if (r->signals)
 		CHECK(!munmap((void *)r->signals, PAGE));
 	if (r->hole)
@@ -1073,6 +1125,8 @@ static const struct duel shrink_use[] = {
 	  { SHRINK, DEMOTE_ZAP, DEMOTE_COPY, DEMOTE_SET } },
 	{ "shrinker, release", make_warm, one_shrink, other_release, NULL,
 	  { SHRINK, DETACHED, ZAPPED } },
+	{ "fault, FREE and shrinker", make_warm_unmapped, one_touch, other_free_and_shrink, NULL,
+	  { CHUNK_FOUND, MAP } },
 	{ "fault, shrinker", make_sparse_unmapped, one_touch_kept, other_shrink, NULL,
 	  { CHUNK_FOUND, MAP } },
 };
@@ -1116,6 +1170,11 @@ static const struct duel anew_munmap[] = {
 	{ "map anew, write", make_small, one_promote, other_touch, check_marked, { ANEW } },
 };
 
+/* A span is allocated, and then it cannot be told where. */
+static const struct duel alloc_mprotect[] = {
+	{ "ALLOC, mprotect", make_structure, one_alloc, other_mprotect, check_alloc, { FILL } },
+};
+
 /* In an arena for debugging FREE releases, without the lock: the span is free only once. */
 static const struct duel free_free[] = {
 	{ "FREE, FREE", make_small, one_free, other_free, check_once, {} },
@@ -1138,6 +1197,7 @@ static const struct duel free_free[] = {
 	X(call_exit, "ioctl against exit_mm")			\
 	X(fput_mapping, "last fput against mapping")		\
 	X(anew_munmap, "mapping anew against munmap")		\
+	X(alloc_mprotect, "ALLOC against mprotect")		\
 	X(free_free, "free against free")
 
 /* Nanoseconds for some of the duels. */
