@@ -28,6 +28,7 @@
  * @PA_RACE_DEMOTE_COPY: after it, before it is seen that nobody holds the folio; chunk lock
  * @PA_RACE_DEMOTE_SET: what is alive was copied, the chunk is still huge; chunk lock
  * @PA_RACE_SHRINK: the shrinker has found a chunk; chunk lock, the arena is pinned
+ * @PA_RACE_SHRUNK: the shrinker is done with it; the arena is pinned
  * @PA_RACE_ANEW: chunks are to be mapped anew, and mmap_lock is not held yet
  * @PA_RACE_MMAP: a mapping is allowed, and not in the tree of mappings yet; mmap_lock
  * @PA_RACE_DESTROY: the last reference is gone, and nothing has been given back yet
@@ -48,6 +49,7 @@ enum pa_race {
 	PA_RACE_DEMOTE_COPY,
 	PA_RACE_DEMOTE_SET,
 	PA_RACE_SHRINK,
+	PA_RACE_SHRUNK,
 	PA_RACE_ANEW,
 	PA_RACE_MMAP,
 	PA_RACE_DESTROY,

@@ -451,6 +451,7 @@ static bool pa_reclaim_chunk(struct pa_walk *walk, struct pa_chunk *c, unsigned 
 		pa_background_break(arena);
 	walk->freed += freed;
 	pa_chunk_unlock_put(arena, c);
+	pa_race_window(PA_RACE_SHRUNK);
 	if (atomic_dec_and_test(&arena->reclaim_pins))
 		wake_up_var(&arena->reclaim_pins);
 	return err != -ENOMEM;

@@ -43,6 +43,7 @@ enum window {
 	DEMOTE_COPY,
 	DEMOTE_SET,
 	SHRINK,
+	SHRUNK,
 	ANEW,
 	MAPPING,
 	DESTROY,
@@ -112,6 +113,40 @@ static void make(struct ring *r, struct pagearena_setup setup, bool touched)
 static void make_untouched(struct ring *r)
 {
 	make(r, (struct pagearena_setup){ .huge = PAGEARENA_HUGE_NEVER }, false);
+}
+
+/* So many empty chunks stay in an arena; see PA_KEPT_MAX. */
+#define KEPT_CHUNKS	128
+
+/* A chunk with nothing but a page of what it is about, which will not stay when it is empty. */
+static void make_lonely(struct ring *r)
+{
+	struct pagearena_alloc req = {
+		.size = sizeof(req),
+		.flags = PAGEARENA_ALLOC_FIXED,
+		.length = OBJECT,
+		.offset = (KEPT_CHUNKS + 8) * CHUNK,
+	};
+	__u64 at[KEPT_CHUNKS];
+	unsigned int i;
+
+	pa_open(&r->a, (struct pagearena_setup){ .arena_bytes = (KEPT_CHUNKS + 16) * CHUNK,
+						 .huge = PAGEARENA_HUGE_NEVER });
+	for (i = 0; i < 2; i++) {
+		r->kept[i] = pa_alloc(&r->a, KEPT, 0, 0);
+		pa_fill(r->a.base + r->kept[i], KEPT, 1 + r->kept[i]);
+	}
+	for (i = 0; i < KEPT_CHUNKS; i++) {
+		at[i] = pa_alloc(&r->a, PAGE, CHUNK, 0);
+		CHECK_EQ(pa_poke(r->a.base + at[i], 1), 0);
+	}
+	for (i = 0; i < KEPT_CHUNKS; i++)
+		pa_free(&r->a, at[i]);
+	pa_scavenge(&r->a, ALL, 0, NULL);
+	CHECK(!ioctl(r->a.fd, PAGEARENA_IOC_ALLOC, &req));
+	r->at = req.offset;
+	r->alive = true;
+	CHECK_EQ(pa_poke(r->a.base + r->at + PAGE, 1), 0);
 }
 
 static void make_small(struct ring *r)
@@ -447,6 +482,17 @@ static void other_free_and_alloc(struct ring *r)
 	r->at = pa_alloc(&r->a, OBJECT, 0, 0);
 	r->seed = 11;
 	pa_fill(r->a.base + r->at, OBJECT, r->seed);
+}
+
+/* The other way round: it comes to a place where nothing was alive. */
+static void other_alloc_and_free(struct ring *r)
+{
+	__u64 at = pa_alloc(&r->a, OBJECT, 0, 0);
+
+	pa_fill(r->a.base + at, OBJECT, 15);
+	pa_free(&r->a, r->at);
+	r->at = at;
+	r->seed = 15;
 }
 
 static void other_free(struct ring *r)
@@ -891,6 +937,24 @@ static void clear(struct ring *r)
 		pa_fail("%u arenas are left, %u were there", pa_arenas(), r->arenas);
 }
 
+/* What is free and has nothing behind it is out of reach. */
+static void check_reach(struct arena *a)
+{
+	struct pagearena_span *list;
+	__u32 nr = pa_spans(a->fd, &list), i;
+	unsigned char c;
+
+	for (i = 0; i < nr; i++) {
+		if (list[i].state != PAGEARENA_SPAN_FREE || list[i].backed)
+			continue;
+		if (pa_peek(a->base + list[i].offset, &c) != SIGSEGV ||
+		    pa_peek(a->base + list[i].offset + list[i].length - 1, &c) != SIGSEGV)
+			pa_fail("what is free at %llu is within reach, and is not there",
+				(unsigned long long)list[i].offset);
+	}
+	free(list);
+}
+
 /* A round in which the other side waits for @delay, or for somebody to come to the window. */
 static bool fight(const struct duel *d, enum window window, __u64 delay)
 {
@@ -933,6 +997,7 @@ static bool fight(const struct duel *d, enum window window, __u64 delay)
 					(unsigned long long)r.kept[i]);
 		if (r.alive && r.seed && !pa_filled(r.a.base + r.at, OBJECT, r.seed))
 			pa_fail("what it is about lost its contents");
+		check_reach(&r.a);
 		pa_check(&r.a);
 	}
 	clear(&r);
@@ -942,6 +1007,7 @@ static bool fight(const struct duel *d, enum window window, __u64 delay)
 static const char *const window_names[] = {
 	"none", "chunk found", "fill", "map", "detached", "zapped", "promote, zap",
 	"promote, copy", "promote, set", "demote, zap", "demote, copy", "demote, set", "shrink",
+	"shrunk",
 	"map anew", "mmap", "destroy", "forgotten",
 };
 
@@ -1010,6 +1076,8 @@ static const struct duel fault_release[] = {
 	  { CHUNK_FOUND, FILL, MAP } },
 	{ "fault, release; huge off", make_off_untouched, one_touch, other_release,
 	  check_released, { CHUNK_FOUND, FILL, MAP } },
+	{ "fault, release of the chunk", make_lonely, one_touch, other_release, check_released,
+	  { CHUNK_FOUND, FILL, MAP } },
 	{ "fault of what is backed, release", make_unmapped, one_touch, other_release,
 	  check_released, { CHUNK_FOUND, MAP } },
 };
@@ -1083,6 +1151,10 @@ static const struct duel move_spans[] = {
 	  { PROMOTE_ZAP, PROMOTE_COPY, PROMOTE_SET } },
 	{ "demote, FREE and ALLOC", make_huge, one_demote, other_free_and_alloc, NULL,
 	  { DEMOTE_ZAP, DEMOTE_COPY, DEMOTE_SET } },
+	{ "demote, ALLOC and FREE", make_huge, one_demote, other_alloc_and_free, NULL,
+	  { DEMOTE_ZAP, DEMOTE_COPY, DEMOTE_SET } },
+	{ "promote, ALLOC and FREE", make_small, one_promote, other_alloc_and_free, NULL,
+	  { PROMOTE_ZAP, PROMOTE_COPY, PROMOTE_SET } },
 	{ "demote, ALLOC", make_sparse, one_demote, other_alloc, NULL,
 	  { DEMOTE_ZAP, DEMOTE_COPY, DEMOTE_SET } },
 	{ "promote, demote", make_small, one_promote, other_demote, check_went_well,
@@ -1109,9 +1181,9 @@ static const struct duel fault_fault[] = {
  */
 static const struct duel shrink_close[] = {
 	{ "shrinker, close", make_free, one_shrink, other_close_all, NULL,
-	  { SHRINK, DETACHED, ZAPPED } },
+	  { SHRINK, SHRUNK, DETACHED, ZAPPED } },
 	{ "shrinker that breaks, close", make_sparse, one_shrink, other_close_all, NULL,
-	  { SHRINK, DEMOTE_ZAP, DEMOTE_COPY, DEMOTE_SET } },
+	  { SHRINK, SHRUNK, DEMOTE_ZAP, DEMOTE_COPY, DEMOTE_SET } },
 	{ "close, shrinker", make_free, one_close, other_shrink, NULL, { DESTROY, FORGOTTEN } },
 	{ "close with background work due", make_busy, one_close, other_shrink, NULL,
 	  { DESTROY, FORGOTTEN } },
