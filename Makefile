@@ -14,7 +14,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT \
 
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
-.PHONY: bench bench-compare
+.PHONY: bench bench-compare coverage
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug check-matrix check-debug
 
@@ -56,6 +56,8 @@ help:
 	@echo '  make check-debug          with KASAN and KCSAN, THP and preemption varied'
 	@echo '  ... MATRIX="ROW ..."      only these rows'
 	@echo
+	@echo '  make coverage             which lines of the module run in its tests'
+	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
 	@echo '  make cache-clean          remove it'
@@ -93,6 +95,10 @@ check:
 
 lint:
 	@scripts/lint
+
+# COVERAGE=--update writes Documentation/figures/coverage.txt.
+coverage:
+	@scripts/coverage $(COVERAGE)
 
 check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug:

@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "backing.h"
 #include "promote.h"
+#include "race.h"
 #include "reclaim.h"
 #include "trace.h"
 
@@ -258,11 +259,13 @@ free:
  */
 void pa_arena_destroy(struct pa_arena *arena)
 {
+	pa_race_window(PA_RACE_DESTROY);
 	pa_debugfs_remove(arena);
 	pa_promote_stop(arena);
 	pa_background_stop(arena);
 	pa_pool_stop(arena);
 	pa_backing_forget(arena);
+	pa_race_window(PA_RACE_FORGOTTEN);
 	pa_reclaim_stop(arena);
 	pa_backing_destroy(arena);
 	pa_shadow_destroy(arena);

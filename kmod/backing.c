@@ -30,6 +30,7 @@
 #include "backing.h"
 #include "pool.h"
 #include "promote.h"
+#include "race.h"
 #include "reclaim.h"
 #include "trace.h"
 
@@ -156,6 +157,7 @@ struct pa_chunk *pa_chunk_create(struct pa_arena *arena, pgoff_t page)
 				return ERR_PTR(-ENOMEM);
 			}
 		}
+		pa_race_window(PA_RACE_CHUNK);
 		mutex_lock(&c->lock);
 		if (c->state != PA_CHUNK_DEAD)
 			return c;
@@ -748,6 +750,7 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	/* Without spares the chunk gets small pages. */
 	if (!whole)
 		pa_fill_spares(arena);
+	pa_race_window(PA_RACE_FILL);
 	spin_lock(&arena->lock);
 	whole = pa_chunk_live(arena, c->index, live, &scavenged);
 	ok = pa_policy_huge(arena, c, whole, scavenged, live);
@@ -799,6 +802,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 		return false;
 	}
 
+	pa_race_window(PA_RACE_FILL);
 	spin_lock(&arena->lock);
 	ok = pa_pages_covered(arena, page, PA_MID_PAGES) && pa_limit_room(arena, PA_MID_PAGES);
 	if (ok) {
@@ -873,6 +877,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 		folio_put(folio);
 		return -ENOMEM;
 	}
+	pa_race_window(PA_RACE_FILL);
 	spin_lock(&arena->lock);
 	inuse = pa_page_inuse(arena, page);
 	room = pa_limit_room(arena, 1);
@@ -1082,7 +1087,9 @@ int pa_chunk_take(struct pa_arena *arena, struct pa_chunk *c, u64 offset, u64 le
 	pa_chunk_detach(arena, c, from, to, true, &list);
 	if (list_empty(&list))
 		return 0;
+	pa_race_window(PA_RACE_DETACHED);
 	pa_zap(arena, offset, len);
+	pa_race_window(PA_RACE_ZAPPED);
 	*freed += pa_list_put(&list);
 	return 0;
 }
@@ -1166,7 +1173,9 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, enum pa_caus
 	if (list_empty(&list))
 		return 0;
 
+	pa_race_window(PA_RACE_DETACHED);
 	pa_zap(arena, offset, len);
+	pa_race_window(PA_RACE_ZAPPED);
 	*freed += pa_list_put(&list);
 	return 0;
 }

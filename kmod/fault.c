@@ -17,6 +17,7 @@
 #include "arena.h"
 #include "backing.h"
 #include "compat.h"
+#include "race.h"
 #include "reclaim.h"
 #include "trace.h"
 
@@ -89,6 +90,7 @@ static vm_fault_t pa_fault(struct vm_fault *vmf)
 		vmf->page = page;
 	}
 	pa_chunk_unlock_put(arena, c);
+	pa_race_window(PA_RACE_MAP);
 	if (err)
 		return pa_fault_error(arena, vmf->pgoff, err);
 
@@ -200,10 +202,13 @@ unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsign
  */
 static int pa_map_over(struct file *file, unsigned long addr, unsigned long len, u64 offset)
 {
-	unsigned long ret = vm_mmap(file, addr, len, PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_FIXED | PA_MAP_ANEW, offset);
-	int err = IS_ERR_VALUE(ret) ? (int)ret : 0;
+	unsigned long ret;
+	int err;
 
+	pa_race_window(PA_RACE_ANEW);
+	ret = vm_mmap(file, addr, len, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_FIXED | PA_MAP_ANEW, offset);
+	err = IS_ERR_VALUE(ret) ? (int)ret : 0;
 	/*
 	 * EAGAIN: pa_get_unmapped_area() refused; EINTR: the lock was not even taken.  The
 	 * core, and security modules, refuse before they touch anything.
@@ -303,6 +308,7 @@ int pa_mmap(struct vm_area_desc *desc)
 	desc->vm_ops = &pa_vm_ops;
 	pa_mapped_last(arena, desc->mm, desc->start, desc->pgoff,
 		       vma_flags_to_legacy(desc->vma_flags));
+	pa_race_window(PA_RACE_MMAP);
 	return 0;
 }
 #else
@@ -332,6 +338,7 @@ int pa_mmap(struct file *file, struct vm_area_struct *vma)
 	vma->vm_private_data = arena;
 	vma->vm_ops = &pa_vm_ops;
 	pa_mapped_last(arena, vma->vm_mm, vma->vm_start, vma->vm_pgoff, vma->vm_flags);
+	pa_race_window(PA_RACE_MMAP);
 	return 0;
 }
 #endif

@@ -24,6 +24,7 @@
 #include "backing.h"
 #include "pool.h"
 #include "promote.h"
+#include "race.h"
 #include "reclaim.h"
 #include "trace.h"
 
@@ -179,7 +180,9 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 	for (i = 0; i < PA_CHUNK_PAGES; i++)
 		if (c->small[i])
 			pa_folio_settle(c->small[i]);
+	pa_race_window(PA_RACE_PROMOTE_ZAP);
 	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
+	pa_race_window(PA_RACE_PROMOTE_COPY);
 	if (!pa_small_alone(c)) {
 		folio_put(huge);
 		return PAGEARENA_PROMOTE_PINNED;
@@ -199,6 +202,7 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 			cond_resched();
 	}
 
+	pa_race_window(PA_RACE_PROMOTE_SET);
 	small = c->small;
 	spin_lock(&arena->lock);
 	/* Spans may have come and gone; one on its way out must not find a huge folio. */
@@ -333,7 +337,9 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, enum pa_cause ca
 		err = -EAGAIN;
 		goto out;
 	}
+	pa_race_window(PA_RACE_DEMOTE_ZAP);
 	pa_zap(arena, (u64)c->index << PA_CHUNK_SHIFT, PA_CHUNK_SIZE);
+	pa_race_window(PA_RACE_DEMOTE_COPY);
 	if (folio_ref_count(huge) != 1) {
 		err = -EBUSY;
 		goto out;
@@ -360,6 +366,7 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, enum pa_cause ca
 	if (reclaim || cause == PA_CAUSE_BACKGROUND)
 		pa_shadow_add(arena, c, 0, PA_CHUNK_PAGES, live);
 
+	pa_race_window(PA_RACE_DEMOTE_SET);
 	spin_lock(&arena->lock);
 	/* A span that was allocated meanwhile counts its pages as backed; they are not now. */
 	pa_chunk_live(arena, c->index, now, NULL);

@@ -37,6 +37,7 @@
 #include "backing.h"
 #include "compat.h"
 #include "pool.h"
+#include "race.h"
 #include "reclaim.h"
 #include "trace.h"
 
@@ -424,8 +425,12 @@ static bool pa_reclaim_chunk(struct pa_walk *walk, struct pa_chunk *c, unsigned 
 {
 	struct pa_arena *arena = c->item->arena;
 	unsigned long freed;
-	int err = pa_scavenge_locked(arena, c, &freed);
-	bool later = err == -ENOMEM || err == -EAGAIN;
+	bool later;
+	int err;
+
+	pa_race_window(PA_RACE_SHRINK);
+	err = pa_scavenge_locked(arena, c, &freed);
+	later = err == -ENOMEM || err == -EAGAIN;
 
 	spin_lock(&arena->lock);
 	/* What could not be taken is not counted again before something happens to it. */
@@ -446,6 +451,7 @@ static bool pa_reclaim_chunk(struct pa_walk *walk, struct pa_chunk *c, unsigned 
 		pa_background_break(arena);
 	walk->freed += freed;
 	pa_chunk_unlock_put(arena, c);
+	pa_race_window(PA_RACE_SHRUNK);
 	if (atomic_dec_and_test(&arena->reclaim_pins))
 		wake_up_var(&arena->reclaim_pins);
 	return err != -ENOMEM;

@@ -631,19 +631,26 @@ bool pa_unchanged(int fd, struct snapshot *before)
 static __thread sigjmp_buf segv_jump;
 static __thread volatile sig_atomic_t segv_armed;
 
-static void segv_handler(int sig)
+static void segv_handler(int sig, siginfo_t *info, void *context)
 {
+	char text[64];
+	int len;
+
+	(void)context;
 	if (segv_armed) {
 		segv_armed = 0;
 		siglongjmp(segv_jump, sig);
 	}
+	len = snprintf(text, sizeof(text), "# signal %d at %p\n", sig, info->si_addr);
+	if (write(STDOUT_FILENO, text, (size_t)len) < 0)
+		_exit(KSFT_FAIL);
 	signal(sig, SIG_DFL);
 	raise(sig);
 }
 
 static void segv_install(void)
 {
-	struct sigaction sa = { .sa_handler = segv_handler };
+	struct sigaction sa = { .sa_sigaction = segv_handler, .sa_flags = SA_SIGINFO };
 
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
