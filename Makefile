@@ -15,7 +15,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
 .PHONY: bench bench-compare
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug
+	check-device-debug check-matrix check-debug
 
 all: lib tools
 
@@ -48,6 +48,11 @@ help:
 	@echo '  make check-device-stock   device, library, tools on the stock kernel'
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
+	@echo
+	@echo 'More of them, for hours rather than minutes:'
+	@echo '  make check-matrix         the tests on old and new kernels, with gcc and clang'
+	@echo '  make check-debug          the tests with KASAN, KCSAN, THP and preemption varied'
+	@echo '  ... MATRIX="ROW ..."      only these rows'
 	@echo
 	@echo 'To measure:'
 	@echo
@@ -92,6 +97,9 @@ lint:
 check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug:
 	@scripts/check $(@:check-%=%)
+
+check-matrix check-debug:
+	@scripts/$@
 
 clean:
 	rm -rf $(BUILD)

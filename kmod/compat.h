@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Differences between kernel versions.  No other file compares versions.
- *
- * Supported: 6.1 and later, on 64-bit machines.
+ * Differences between kernel versions.  No other file compares versions, but for kernels.h,
+ * which says what is supported.
  */
 #ifndef PAGEARENA_COMPAT_H
 #define PAGEARENA_COMPAT_H
@@ -15,9 +14,6 @@
 #include <linux/swap.h>
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
-#error "pagearena supports Linux 6.1 and later"
-#endif
 #ifndef CONFIG_64BIT
 #error "pagearena supports 64-bit kernels only"
 #endif

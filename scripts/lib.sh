@@ -124,6 +124,7 @@ run_logged()
 	PKGS_VM=(qemu-system-x86 busybox-static cpio xz-utils kmod)
 	PKGS_KERNEL=(build-essential bc bison flex libelf-dev libssl-dev xz-utils kmod perl)
 	PKGS_LINT=(sparse shellcheck perl)
+	PKGS_KERNEL_CLANG=(clang lld llvm)
 	PKGS_CLANG=(clang libclang-rt-dev)
 	PKGS_MODEL=(spin)
 }
