@@ -15,7 +15,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
 .PHONY: bench bench-compare
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug check-matrix check-debug
+	check-device-debug check-matrix check-debug check-arm64
 
 all: lib tools
 
@@ -52,6 +52,7 @@ help:
 	@echo 'More of them, for hours rather than minutes:'
 	@echo '  make check-matrix         the tests on old and new kernels, with gcc and clang'
 	@echo '  make check-debug          the tests with KASAN, KCSAN, THP and preemption varied'
+	@echo '  make check-arm64          the tests on arm64, with pages of 4 and of 64 KiB'
 	@echo '  ... MATRIX="ROW ..."      only these rows'
 	@echo
 	@echo 'To measure:'
@@ -98,7 +99,7 @@ check-lint check-docs check-model check-heap check-lib check-device-stock check-
 	check-device-debug:
 	@scripts/check $(@:check-%=%)
 
-check-matrix check-debug:
+check-matrix check-debug check-arm64:
 	@scripts/$@
 
 clean:
