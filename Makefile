@@ -14,7 +14,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
 .PHONY: bench bench-compare
-.PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
+.PHONY: check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug check-matrix check-debug check-arm64
 
 all: lib tools
@@ -42,6 +42,7 @@ help:
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
 	@echo '  make check-docs           the documents: examples, names, links'
+	@echo '  make check-syzlang        the description of the ABI for syzkaller'
 	@echo '  make check-model          the protocol of a chunk, as a model'
 	@echo '  make check-heap           the span heap in user space'
 	@echo '  make check-lib            header and symbols of the library'
@@ -95,8 +96,8 @@ check:
 lint:
 	@scripts/lint
 
-check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug:
+check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock \
+	check-kunit check-device-debug:
 	@scripts/check $(@:check-%=%)
 
 check-matrix check-debug check-arm64:
