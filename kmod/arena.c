@@ -412,6 +412,7 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->nr_huge_alloc = atomic64_read(&count->huge_alloc);
 	out->nr_huge_failed = atomic64_read(&count->huge_failed);
 	BUILD_BUG_ON(ARRAY_SIZE(count->refused) > ARRAY_SIZE(out->nr_refused));
+	memset(out->nr_refused, 0, sizeof(out->nr_refused));
 	for (i = 0; i < ARRAY_SIZE(count->refused); i++)
 		out->nr_refused[i] = atomic64_read(&count->refused[i]);
 	out->nr_promote_background = atomic64_read(&count->promote_background);
