@@ -91,32 +91,23 @@ static void check_calls(int fd)
 	CHECK(!pa_free_fd(fd, req.offset, 64 * KiB));
 }
 
-/* The mode of a descriptor says how it can be mapped, and nothing else. */
+/* Only a descriptor that was opened for both can be mapped; for calls any will do. */
 static void test_modes(void)
 {
 	const size_t page = (size_t)getpagesize();
 	struct pagearena_info info = { .size = sizeof(info) };
-	struct pagearena_alloc req;
-	char byte = 1, *map, path[64];
-	int fd, other, mem;
+	char *map, path[64];
+	struct arena a;
+	int fd, other;
 
 	fd = open(DEVICE, O_RDONLY | O_CLOEXEC);
 	CHECK(fd >= 0);
 	check_calls(fd);
-	CHECK(!pa_alloc_fd(fd, page, 0, 0, &req));
 	CHECK_ERR(mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EACCES);
 	CHECK_ERR(mmap(NULL, page, PROT_WRITE, MAP_SHARED, fd, 0), EACCES);
-	map = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, (off_t)req.offset);
-	CHECK(map != MAP_FAILED);
-	CHECK(pa_zero(map, page));
-	CHECK_ERR(mprotect(map, page, PROT_READ | PROT_WRITE), EACCES);
-	CHECK_EQ(pa_poke(map, 1), SIGSEGV);
-	/* Nor is it written by the way of a debugger. */
-	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	CHECK(mem >= 0);
-	CHECK(pwrite(mem, &byte, 1, (off_t)(uintptr_t)map) != 1);
-	CHECK(pa_zero(map, page));
-	close(mem);
+	/* The core takes a mapping that can never be written for a private one. */
+	CHECK_ERR(mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0), EINVAL);
+	CHECK_ERR(mmap(NULL, page, PROT_READ, MAP_PRIVATE, fd, 0), EINVAL);
 	/* To open it anew, by whatever name, is to make another arena. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	other = open(path, O_RDWR | O_CLOEXEC);
@@ -138,6 +129,15 @@ static void test_modes(void)
 	CHECK_ERR(ioctl(fd, PAGEARENA_IOC_INFO, &info), EBADF);
 	CHECK_ERR(mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0), EBADF);
 	close(fd);
+
+	/* Never copied on write, never run. */
+	pa_open(&a, plain);
+	CHECK_ERR(mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE, a.fd, 0), EINVAL);
+	CHECK_ERR(mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_SHARED, a.fd, 0), EPERM);
+	map = mmap(NULL, page, PROT_READ, MAP_SHARED, a.fd, 0);
+	CHECK(map != MAP_FAILED);
+	CHECK_ERR(mprotect(map, page, PROT_READ | PROT_EXEC), EACCES);
+	pa_close(&a);
 }
 
 /* What the rule in udev/ makes of the device: the group may, and nobody else. */
@@ -453,3 +453,237 @@ static void test_defined(void)
 	pa_check(&a);
 	pa_close(&a);
 }
+
+/* Who looks on */
+
+#define TRACING	"/sys/kernel/tracing/"
+
+/* Does a line hold a number that looks like an address of the kernel? */
+static bool has_address(const char *line)
+{
+	const char *p = line;
+	size_t digits;
+
+	while ((p = strstr(p, "ffff"))) {
+		digits = strspn(p, "0123456789abcdef");
+		if (digits >= 16)
+			return true;
+		p += digits;
+	}
+	return false;
+}
+
+/* Tracing is root's, and what our events print names no addresses of the kernel. */
+static void test_traces(void)
+{
+	static char line[1024];
+	unsigned int lines = 0;
+	struct stat st;
+	struct arena a;
+	FILE *f;
+	__u64 at;
+
+	if (stat(TRACING "events/pagearena/enable", &st))
+		SKIP("no tracing in this kernel, or tracefs is not mounted");
+	CHECK_EQ(st.st_mode & 0007, 0);
+	CHECK(has_address("x=ffff888012345678 y"));
+	CHECK(!has_address("arena=12 offset=0xffff page=18446744073709551615"));
+	CHECK(pa_write_text(TRACING "trace", "\n"));
+	pa_set(TRACING "events/pagearena/enable", "1\n");
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 16 * MiB,
+					      .huge = PAGEARENA_HUGE_NEVER });
+	at = pa_alloc(&a, 2 * MiB, 2 * MiB, 0);
+	pa_fill(a.base + at, 2 * MiB, 1);
+	pa_promote(&a, at);
+	CHECK_EQ(pa_peek(a.base + 8 * MiB, NULL), SIGSEGV);
+	pa_free(&a, at);
+	pa_scavenge_flags(&a, ALL, 0, PAGEARENA_SCAVENGE_BREAK);
+	pa_close(&a);
+	pa_set(TRACING "events/pagearena/enable", "0\n");
+	f = fopen(TRACING "trace", "r");
+	CHECK(f);
+	while (fgets(line, sizeof(line), f)) {
+		char *event = strstr(line, ": pagearena_");
+
+		if (!event)
+			continue;
+		lines++;
+		if (!pa_expect(!has_address(event), "an address: %s", event))
+			break;
+	}
+	fclose(f);
+	CHECK_OP(lines, >=, 20);
+}
+
+/* The figures of an arena are for who holds its descriptor, or may trace who does. */
+static void test_onlookers(void)
+{
+	char path[64], text[64];
+	struct stat st;
+	struct arena a;
+	int fd;
+
+	pa_open(&a, plain);
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", getpid(), a.fd);
+	CHECK(pa_read_text(path, text, sizeof(text)));
+	if (!fork()) {
+		become(NOBODY);
+		CHECK_ERR(open(path, O_RDONLY), EACCES);
+		snprintf(path, sizeof(path), "/proc/%d/map_files", getppid());
+		CHECK_ERR(open(path, O_RDONLY | O_DIRECTORY), EACCES);
+		fd = open(DEBUGFS, O_RDONLY | O_DIRECTORY);
+		CHECK(fd < 0);
+		_exit(0);
+	}
+	CHECK(wait(&fd) > 0);
+	CHECK_EQ(fd, 0);
+	snprintf(path, sizeof(path), DEBUGFS "/%llu/recount", (unsigned long long)a.id);
+	if (!stat(path, &st))
+		CHECK_EQ(st.st_mode & 07777, 0400);
+	pa_close(&a);
+}
+
+/*
+ * A descriptor is no more than what it is: who got one of an arena can neither reach its maker's
+ * process, nor what lies behind other arenas.
+ */
+static void test_apart(void)
+{
+	enum { NR = 4 };
+	struct arena a[NR];
+	unsigned int i, j;
+	__u64 at;
+
+	for (i = 0; i < NR; i++) {
+		pa_open(&a[i], plain);
+		at = pa_alloc(&a[i], 4 * MiB, 0, 0);
+		CHECK_EQ(at, 0);
+		pa_fill(a[i].base, 4 * MiB, i + 1);
+	}
+	/* What one gives back, the others find zero. */
+	for (i = 0; i < NR; i++) {
+		pa_free(&a[i], 0);
+		pa_scavenge_flags(&a[i], ALL, 0,
+				  PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE);
+		CHECK_EQ(pa_stats(a[i].fd).backed, 0);
+		for (j = 0; j < NR; j++) {
+			if (j > i)
+				CHECK(pa_filled(a[j].base, 4 * MiB, j + 1));
+			if (j == i)
+				continue;
+			at = pa_alloc(&a[j], 4 * MiB, 0, 0);
+			CHECK(pa_zero(a[j].base + at, 4 * MiB) || at == 0);
+			pa_free(&a[j], at);
+		}
+	}
+	for (i = 0; i < NR; i++)
+		pa_close(&a[i]);
+}
+
+/* Metadata is charged like memory: spans that nobody touches. */
+static void test_metadata(void)
+{
+	const unsigned int nr = 20000;
+	__u64 before, after;
+	struct arena a;
+	unsigned int i;
+
+	pa_cgroup_enter();
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = GiB, .span_page = 4 * KiB,
+					      .granule = 64 * KiB });
+	before = pa_cgroup_charge();
+	for (i = 0; i < nr; i++)
+		pa_alloc(&a, 4 * KiB, 0, 0);
+	after = pa_cgroup_charge();
+	CHECK_EQ(pa_stats(a.fd).backed, 0);
+	pa_say("%u spans are charged %llu bytes", nr, (unsigned long long)(after - before));
+	/* A span is a tree node three times over, and some figures. */
+	CHECK_OP(after - before + pa_cgroup_slack(), >=, nr * 64ULL);
+	CHECK_OP(after - before, <=, nr * 512ULL + pa_cgroup_slack());
+	pa_close(&a);
+	pa_cgroup_leave();
+}
+
+/* No number of spans makes a call long that looks for one, or the machine run out of memory. */
+static void test_spans_max(void)
+{
+	struct arena a;
+	unsigned int i;
+
+	pa_set_u64(PARAMETERS "spans_max", 100);
+	pa_open(&a, plain);
+	for (i = 0; i < 100; i++)
+		pa_alloc(&a, a.page, 0, 0);
+	CHECK_ERR(pa_alloc_fd(a.fd, a.page, 0, 0, NULL), ENOMEM);
+	pa_free(&a, 0);
+	CHECK_EQ(pa_alloc(&a, a.page, 0, 0), 0);
+	pa_close(&a);
+}
+
+static double seconds(__u64 since)
+{
+	return (double)(pa_now() - since) / 1e9;
+}
+
+/* A call over all of the largest arena there is ends when its process is killed. */
+static void test_killed(void)
+{
+	struct pagearena_info info;
+	struct pagearena_promote req = { .size = sizeof(req) };
+	int status, go[2];
+	struct arena a;
+	__u32 *results;
+	__u64 start;
+	pid_t pid;
+
+	memset(&a, 0, sizeof(a));
+	a.fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	CHECK(a.fd >= 0);
+	info = pa_info(a.fd);
+	CHECK(!pa_setup_fd(a.fd, (struct pagearena_setup){ .arena_bytes = info.arena_bytes_max }));
+	req.length = info.arena_bytes_max;
+	req.nr_results = (__u32)(info.arena_bytes_max / info.huge_size);
+	CHECK(!pipe(go));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		/* Answers for all chunks, of which all pages are one. */
+		size_t len = req.nr_results * sizeof(*results), page = (size_t)1 << 20, at;
+		int mem = memfd_create("results", 0);
+
+		CHECK(!ftruncate(mem, (off_t)page));
+		results = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			       -1, 0);
+		CHECK(results != MAP_FAILED);
+		for (at = 0; at < len; at += page)
+			CHECK(mmap((char *)results + at, page, PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_FIXED, mem, 0) != MAP_FAILED);
+		req.results = (uintptr_t)results;
+		tell(go[1]);
+		for (;;)
+			ioctl(a.fd, PAGEARENA_IOC_PROMOTE, &req);
+	}
+	await(go[0]);
+	usleep(200000);
+	start = pa_now();
+	CHECK(!kill(pid, SIGKILL));
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	pa_say("killed within %.3f s", seconds(start));
+	CHECK(seconds(start) < 4);
+	close(a.fd);
+}
+
+static const struct pa_test tests[] = {
+	{ "modes of a descriptor", test_modes },
+	{ "the device's group", test_group },
+	{ "descriptors that are passed", test_passing },
+	{ "one bound for a user's processes", test_processes },
+	{ "answers are defined", test_defined },
+	{ "traces name no addresses", test_traces },
+	{ "onlookers", test_onlookers },
+	{ "arenas are apart", test_apart },
+	{ "metadata is charged", test_metadata },
+	{ "spans are bounded", test_spans_max },
+	{ "a long call can be killed", test_killed },
+};
+PA_MAIN(tests)
