@@ -94,6 +94,7 @@ static void test_largest(void)
 	info = pa_info(fd);
 	CHECK(!pa_setup_fd(fd, (struct pagearena_setup){ .arena_bytes = info.arena_bytes_max,
 							 .growth = info.arena_bytes_max,
+							 .span_page = MAX(8 * KiB, pa_page),
 							 .huge = PAGEARENA_HUGE_NEVER }));
 	info = pa_info(fd);
 	most = MIN(info.span_pages_max * info.span_page, info.arena_bytes / 4);
