@@ -14,8 +14,8 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
 .PHONY: bench bench-compare
-.PHONY: check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug check-matrix check-debug check-arm64
+.PHONY: check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock \
+	check-kunit check-device-debug check-matrix check-debug check-arm64
 
 all: lib tools
 
@@ -55,8 +55,6 @@ help:
 	@echo '  make check-debug          the tests with KASAN, KCSAN, THP and preemption varied'
 	@echo '  make check-arm64          the tests on arm64, with pages of 4 and of 64 KiB'
 	@echo '  ... MATRIX="ROW ..."      only these rows'
-	@echo
-	@echo 'To measure:'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
