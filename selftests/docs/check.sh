@@ -113,7 +113,7 @@ missing_targets()
 {
 	local target
 
-	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z-]*' README.md CONTRIBUTING.md \
+	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z0-9-]*' README.md CONTRIBUTING.md \
 		Documentation/*.rst | sed 's/.*make //' | sort -u); do
 		make -n "$target" >/dev/null 2>&1 || echo "make $target"
 	done
