@@ -4,8 +4,8 @@
  *
  * The mapping is an ordinary shared file mapping, so that the core does all that it does
  * for files: RSS, get_user_pages(), PMDs.  Where there are to be no PMDs (PAGEARENA_HUGE_OFF, or
- * chunks that are smaller than one) it may be VM_MIXEDMAP, see pa_arena_maps().  A fault looks at the heap, at one chunk and at
- * nothing else.
+ * chunks that are smaller than one) it may be VM_MIXEDMAP, see pa_arena_maps().  A fault looks at
+ * the heap, at one chunk and at nothing else.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>

@@ -580,7 +580,8 @@ static void test_setup_extremes(void)
 	const struct pagearena_setup good[] = {
 		{ .arena_bytes = info.arena_bytes_max },
 		{ .arena_bytes = MAX(8 * KiB, pa_page) },
-		{ .arena_bytes = MAX(info.span_page_min, pa_page), .span_page = info.span_page_min },
+		{ .arena_bytes = MAX(info.span_page_min, pa_page),
+		  .span_page = info.span_page_min },
 		{ .arena_bytes = 4 * info.span_page_max, .span_page = info.span_page_max },
 		{ .arena_bytes = 4 * info.huge_size, .granule = info.huge_size },
 		{ .arena_bytes = 4 * info.huge_size, .growth = MAX(8 * KiB, pa_page) },

@@ -38,6 +38,7 @@ static void set_env(const char *name, __u64 value)
 
 int main(int argc, char **argv)
 {
+	struct pagearena_setup setup = { .arena_bytes = 16 * GiB };
 	struct pagearena_alloc req = {
 		.size = sizeof(req), .flags = PAGEARENA_ALLOC_FIXED, .length = 64 * KiB,
 		.offset = 9 * GiB,
@@ -52,8 +53,7 @@ int main(int argc, char **argv)
 	shared = open(DEVICE, O_RDWR);
 	if (shared < 0)
 		return skip_all("cannot open " DEVICE);
-	if (!pa_setup_fd(shared, (struct pagearena_setup){ .arena_bytes = 16 * GiB }) &&
-	    !ioctl(shared, PAGEARENA_IOC_ALLOC, &req))
+	if (!pa_setup_fd(shared, setup) && !ioctl(shared, PAGEARENA_IOC_ALLOC, &req))
 		map = mmap(NULL, req.length, PROT_READ | PROT_WRITE, MAP_SHARED, shared,
 			   (off_t)req.offset);
 	fd = program();

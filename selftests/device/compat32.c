@@ -282,4 +282,5 @@ static const struct pa_test tests[] = {
 	{ "poll", test_poll },
 	{ "an arena of a 64-bit program", test_shared },
 };
+
 PA_MAIN(tests)

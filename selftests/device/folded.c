@@ -295,4 +295,5 @@ static const struct pa_test tests[] = {
 	{ "spans smaller than a page", test_small_spans },
 	{ "spans smaller than a page, debug", test_small_debug },
 };
+
 PA_MAIN(tests)

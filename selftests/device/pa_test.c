@@ -781,7 +781,7 @@ static __u64 folded(__u64 from, __u64 to, __u64 chunk)
 }
 
 /* Bytes of a chunk, if a PMD maps more than that; else 0. */
-static __u64 folding_chunk(void)
+__u64 pa_folding_chunk(void)
 {
 	static __u64 chunk = ALL;
 	struct pagearena_info info;
@@ -810,8 +810,8 @@ struct smaps pa_smaps(const void *start, __u64 len)
 		if (sscanf(line, "%llx-%llx ", &from, &to) == 2) {
 			sum.nr += inside = from >= (uintptr_t)start &&
 					   to <= (uintptr_t)start + len;
-			if (inside && folding_chunk())
-				sum.pmd += folded(from, to, folding_chunk());
+			if (inside && pa_folding_chunk())
+				sum.pmd += folded(from, to, pa_folding_chunk());
 		} else if (inside && sscanf(line, "Rss: %llu kB", &kb) == 1) {
 			sum.rss += kb << 10;
 		} else if (inside && sscanf(line, "FilePmdMapped: %llu kB", &kb) == 1) {

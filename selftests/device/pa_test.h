@@ -169,6 +169,7 @@ struct smaps {
 };
 
 struct smaps pa_smaps(const void *start, __u64 len);
+__u64 pa_folding_chunk(void);
 __u64 pa_proc_kb(const char *file, const char *key);
 unsigned int pa_arenas(void);
 void pa_cgroup_enter(void);

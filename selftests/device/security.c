@@ -686,4 +686,5 @@ static const struct pa_test tests[] = {
 	{ "spans are bounded", test_spans_max },
 	{ "a long call can be killed", test_killed },
 };
+
 PA_MAIN(tests)
