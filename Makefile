@@ -8,7 +8,8 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 BUILD := $(CURDIR)/build
 
 # Passed on to the module's build when given.
-KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $($(v)),$(if \
+KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT \
+	PAGEARENA_ANY_KERNEL V,$(if $($(v)),$(if \
 	$(filter command environment override,$(firstword $(origin $(v)))),$(v)=$($(v)))))
 
 .DEFAULT_GOAL := all
@@ -49,11 +50,12 @@ help:
 	@echo '  make check-device-stock   device, library, tools on the stock kernel'
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
+	@echo '  ... ONLY="abi huge lib"   of the last, only these programs'
 	@echo
-	@echo 'More of them, for hours rather than minutes:'
-	@echo '  make check-matrix         the tests on old and new kernels, with gcc and clang'
-	@echo '  make check-debug          the tests with KASAN, KCSAN, THP and preemption varied'
-	@echo '  make check-arm64          the tests on arm64, with pages of 4 and of 64 KiB'
+	@echo 'The same tests many times, for hours rather than minutes:'
+	@echo '  make check-matrix         on old and new kernels, with gcc and clang'
+	@echo '  make check-debug          with KASAN and KCSAN, THP and preemption varied'
+	@echo '  make check-arm64          on arm64, with pages of 4 and of 64 KiB'
 	@echo '  ... MATRIX="ROW ..."      only these rows'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
@@ -96,10 +98,10 @@ lint:
 
 check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock \
 	check-kunit check-device-debug:
-	@scripts/check $(@:check-%=%)
+	@ONLY='$(ONLY)' scripts/check $(@:check-%=%)
 
 check-matrix check-debug check-arm64:
-	@scripts/$@
+	@MATRIX='$(MATRIX)' RECORD='$(RECORD)' ONLY='$(ONLY)' scripts/$@
 
 clean:
 	rm -rf $(BUILD)

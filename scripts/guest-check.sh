@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 #
-# "make check" runs this in the virtual machine. Every suite's output stands between two lines
-# that scripts/check looks for: "@@ begin NAME" and "@@ end NAME STATUS SECONDS".
+# The checks run this in the virtual machine. Every suite's output stands between two lines
+# that scripts/suites.sh looks for: "@@ begin NAME" and "@@ end NAME STATUS SECONDS".
 #
 # /suites has a line for each suite: its name, the limit in seconds, the command.
 # Further suites are made here: "kunit", where there is a pagearena_kunit.ko, and "module",

@@ -9,14 +9,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 STATIC=$BUILD/static
 
-# The limit for one suite in the VM, and for the VM as a whole.
-SUITE_SECONDS=${PAGEARENA_SUITE_SECONDS:-900}
-VM_SECONDS=${PAGEARENA_VM_SECONDS:-2400}
-
-# suites_start NAME: output goes to build/NAME. Ends what is still running at exit.
+# suites_start NAME [SUITE VM]: output goes to build/NAME. Ends what is still running at exit. A
+# suite in a VM may take SUITE seconds, and the VM as a whole VM.
 suites_start()
 {
 	OUT=$BUILD/$1
+	SUITE_SECONDS=${PAGEARENA_SUITE_SECONDS:-${2:-900}}
+	VM_SECONDS=${PAGEARENA_VM_SECONDS:-${3:-2400}}
 	# All of them share build/static and what the module is built in.
 	exec 8>"$BUILD/.lock-check"
 	flock -n 8 || die "another check runs in this checkout"
@@ -199,12 +198,20 @@ prepare_module()
 	local name=$1 kernel=$2 repeat=$3 kmod
 	shift 3
 
-	: >"$OUT/$name.list"
-	VM_FILES=()
-	say "module: build for $(cat "$kernel/release")"
 	kmod=$BUILD/kmod-$(basename "$(realpath "$kernel")")
+	say "module: build for $(cat "$kernel/release")"
 	run_built "module-$name" "$repeat" build_module "$kernel" "$kmod" "$@" || return
-	VM_FILES+=(--add "$kmod/pagearena.ko:/pagearena.ko")
+	prepare_vm "$name" "$kernel"
+}
+
+# prepare_vm NAME KERNEL: for a module that was built already.
+prepare_vm()
+{
+	local name=$1 kmod
+
+	kmod=$BUILD/kmod-$(basename "$(realpath "$2")")
+	: >"$OUT/$name.list"
+	VM_FILES=(--add "$kmod/pagearena.ko:/pagearena.ko")
 	plan "$name-module"
 	plan "$name-vm"
 }
@@ -219,17 +226,42 @@ prepare_kunit()
 	plan "$1-kunit"
 }
 
-# prepare_device NAME OPS: all that opens the device. OPS of each trace are replayed.
+# only NAME...: is one of them to be run?
+only()
+{
+	local name
+
+	for name in "$@"; do
+		case " ${ONLY:-$name} " in *" $name "*) return 0 ;; esac
+	done
+	return 1
+}
+
+# The device tests that take as long as all the others together.
+LONG_TESTS=(policy pressure pool)
+
+# prepare_device NAME OPS [all|short|long]: what opens the device. OPS of each trace are replayed.
+# "long" is for LONG_TESTS alone, "short" for all the rest. ONLY, in the environment, names the
+# programs that are run, where not all are; "lib" and "tools" are two more.
 prepare_device()
 {
-	local name=$1 ops=$2 list t
+	local name=$1 ops=$2 part=${3:-all} list tests=() t
 
 	mapfile -t list < <(make -s -C "$ROOT/selftests/device" O="$STATIC/device" list)
 	[ ${#list[@]} -gt 0 ] || die "no device tests"
-	add_programs "$name" device "${list[@]}"
+	for t in "${list[@]}"; do
+		only "${t##*/}" || continue
+		case " ${LONG_TESTS[*]} " in
+		*" ${t##*/} "*) [ "$part" = short ] || tests+=("$t") ;;
+		*) [ "$part" = long ] || tests+=("$t") ;;
+		esac
+	done
+	add_programs "$name" device "${tests[@]}"
+	[ "$part" != long ] || return 0
 	mapfile -t list < <(make -s -C "$ROOT/userlib" O="$STATIC/userlib" list-tests)
 	[ ${#list[@]} -gt 0 ] || die "no library tests"
-	add_programs "$name" lib "${list[@]}"
+	! only lib || add_programs "$name" lib "${list[@]}"
+	only tools || return 0
 
 	if [ ! -d "$OUT/traces" ]; then
 		mkdir -p "$OUT/traces"
@@ -388,35 +420,21 @@ run_row()
 COLUMNS_OF_ROWS="build=(kernel|build-module) kunit=kunit device=device-.* library=lib-.* tools=tools
 	unload=module log=vm"
 
-# row_table: passed/failed/skipped of each row; then what was skipped, and why; then failures.
-row_table()
+# table_lines: a line for each row, passed/failed/skipped of each column.
+table_lines()
 {
-	local f
-
-	touch "$OUT/rows"
-	for f in "$OUT"/*.count; do
-		sed "s|^|$(basename "$f" .count) |" "$f"
-	done >"$OUT/all"
-	awk -F '|' -v columns="$COLUMNS_OF_ROWS" '
+	awk -F '|' -v columns="$COLUMNS_OF_ROWS" -v date="$(date +%F)" '
 	FILENAME == ARGV[1] {
 		split($0, w, " ")
 		if (w[2] ~ /^[0-9]+$/)
 			counts[w[1]] = w[2] " " w[3] " " w[4]
 		next
 	}
-	!header++ {
+	{
 		ncol = split(columns, cols, /[ \t\n]+/)
-		printf "\n%-12s", "row"
+		printf "%-13s", $1
 		for (i = 1; i <= ncol; i++) {
 			split(cols[i], c, "=")
-			printf " %9s", c[1]
-			re[i] = c[2]
-		}
-		printf " %5s  %s\n", "s", "kernel (passed/failed/skipped)"
-	}
-	{
-		printf "%-12s", $1
-		for (i = 1; i <= ncol; i++) {
 			p = f = s = 0
 			for (suite in counts) {
 				name = suite
@@ -424,7 +442,7 @@ row_table()
 					name = $1 "-build-module"
 				if (index(name, $1 "-") != 1)
 					continue
-				if (substr(name, length($1) + 2) !~ "^(" re[i] ")$")
+				if (substr(name, length($1) + 2) !~ "^(" c[2] ")$")
 					continue
 				split(counts[suite], n, " ")
 				p += n[1]
@@ -433,28 +451,104 @@ row_table()
 			}
 			printf " %9s", p + f + s ? p "/" f "/" s : "-"
 		}
-		printf " %5d  %s, %s\n", $4, $2, $3
+		printf " %5d  %s  %s, %s\n", $4, date, $2, $3
 	}' "$OUT/all" "$OUT/rows"
-	echo
+}
 
-	# Of many tests that were skipped for one reason, the number.
-	awk '$2 == "SKIP" {
-		why = $0
-		sub(/^[^ ]* SKIP ([^:]|:[^ ])*: /, "", why)
+table_head()
+{
+	printf '%-13s' row
+	# shellcheck disable=SC2086 # words
+	printf ' %9s' $(sed 's/=[^ ]*//g' <<<$COLUMNS_OF_ROWS)
+	printf ' %5s  %-10s  %s\n' s date kernel
+}
+
+# skip_lines: what was skipped, and why. Of many tests of a row with the same reason, the number.
+skip_lines()
+{
+	awk '
+	FILENAME == ARGV[1] {
+		split($0, w, "|")
+		rows[w[1]]
+		next
+	}
+	$2 == "SKIP" {
 		suite = $1
-		sub(/-(device|lib|kunit|tools|module|kernel).*/, "", suite)
-		key = suite ": " why
+		for (row in rows)
+			if (index($1, row "-") == 1 && length(row) > length(best))
+				best = row
+		why = $0
+		sub(/^[^ ]* SKIP .*: /, "", why)
+		key = sprintf("%-13s %s", best, why)
+		best = ""
 		if (!n[key]++)
 			order[++keys] = key
 	}
 	END {
 		for (i = 1; i <= keys; i++)
-			print "skip " order[i] " (" n[order[i]] ")"
-	}' "$OUT/all"
+			print order[i] (n[order[i]] > 1 ? " (" n[order[i]] " tests)" : "")
+	}' "$OUT/rows" "$OUT/all"
+}
+
+# record FILE: puts the rows of this run into a table that is kept, in place of what they were
+# there. Rows stand in the order of ROWS; those that it does not name come last.
+record()
+{
+	local file=$1 part
+
+	touch "$file"
+	{
+		echo "# SPDX-License-Identifier: GPL-2.0-only OR MIT"
+		echo "# make ${OUT##*/} RECORD=1; passed/failed/skipped"
+		table_head
+		for part in lines skips; do
+			[ $part = lines ] || printf '\nskipped\n'
+			{
+				cat "$OUT/$part"
+				# The others, of the same half of the file.
+				awk -v part=$part '
+				FILENAME == ARGV[1] { split($0, w, "|"); new[w[1]]; next }
+				/^#/ || /^row / || /^$/ { next }
+				/^skipped$/ { skips = 1; next }
+				(part == "skips") == (skips + 0) && !($1 in new)' \
+					"$OUT/rows" "$file"
+			} | awk -v order="${ROWS_ORDER[*]}" '
+				BEGIN { n = split(order, o, " ") }
+				{
+					place = n + 1
+					for (i = 1; i <= n; i++)
+						if ($1 == o[i])
+							place = i
+					print place "\t" NR "\t" $0
+				}' | sort -n -k 1,1 -k 2,2 | cut -f 3-
+		done
+	} >"$OUT/recorded"
+	cp "$OUT/recorded" "$file"
+	say "recorded in $(short_path "$file")"
+}
+
+# row_table: the rows; then what was skipped, and why; then failures.
+row_table()
+{
+	local f
+
+	touch "$OUT/rows"
+	for f in "$OUT"/*.count; do
+		sed "s|^|$(basename "$f" .count) |" "$f"
+	done >"$OUT/all"
+	table_lines >"$OUT/lines"
+	skip_lines >"$OUT/skips"
+	echo
+	table_head
+	cat "$OUT/lines"
+	printf '\nskipped\n'
+	cat "$OUT/skips"
+	echo
 	awk '$2 == "FAIL" || $2 == "BAD" {
 		suite = $1
 		what = tolower($2)
 		sub(/^[^ ]* [A-Z]+ /, "")
 		print what " " suite ": " $0
 	}' "$OUT/all"
+	[ -z "${RECORD:-}" ] || [ -n "${ONLY:-}" ] || record "$ROOT/Documentation/figures/${OUT##*/check-}.txt"
 }

@@ -540,8 +540,7 @@ static void test_setup(void)
 		    .granule = 65536, .growth = 65536 + 8192),
 		BAD(EOPNOTSUPP, "unknown fit", .arena_bytes = MiB, .fit = 4),
 		BAD(EOPNOTSUPP, "fit ~0", .arena_bytes = MiB, .fit = ~0U),
-		BAD(EOPNOTSUPP, "unknown huge", .arena_bytes = MiB,
-		    .huge = PAGEARENA_HUGE_OFF + 1),
+		BAD(EOPNOTSUPP, "unknown huge", .arena_bytes = MiB, .huge = PAGEARENA_HUGE_OFF + 1),
 		BAD(EOPNOTSUPP, "huge ~0", .arena_bytes = MiB, .huge = ~0U),
 	};
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);

@@ -662,9 +662,25 @@ static void segv_install(void)
 	sigaction(SIGBUS, &sa, NULL);
 }
 
+/*
+ * A signal is put on the stack by the kernel.  If it finds no memory for that, it kills, so the
+ * pages have to be there before allocations are made to fail.
+ */
+static __attribute__((noinline)) void touch_stack(void)
+{
+	volatile char stack[16 * 1024];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(stack); i += 1024)
+		stack[i] = 0;
+}
+
 int pa_guarded(void (*fn)(void *), void *arg)
 {
-	int sig = sigsetjmp(segv_jump, 1);
+	int sig;
+
+	touch_stack();
+	sig = sigsetjmp(segv_jump, 1);
 
 	if (!sig) {
 		segv_armed = 1;

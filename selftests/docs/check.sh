@@ -96,6 +96,16 @@ missing_names()
 }
 none "user-api.rst has every call, flag and field" missing_names
 
+# The README shows the rows of the table of kernels as they were recorded.
+matrix()
+{
+	diff <(awk '/^$/ { exit } !/^#/' Documentation/figures/matrix.txt) <(awk '
+		on && /^```$/ { if (inside) exit; inside = 1; next }
+		inside { print }
+		/^<!-- Documentation\/figures\/matrix.txt -->$/ { on = 1 }' README.md)
+}
+none "the README's table of kernels is the one recorded" matrix
+
 missing_paths()
 {
 	local path
