@@ -14,7 +14,7 @@
 #include "pa_test.h"
 
 #define CHUNK		(2 * MiB)
-#define PAGE		(4 * KiB)
+#define PAGE		pa_page
 #define SECOND		1000000000ULL
 #define MS		1000000ULL
 
@@ -29,7 +29,8 @@ static __u64 cgroup_bytes(void)
 {
 	if (getenv("PA_PRESSURE_MB"))
 		return pa_env("PA_PRESSURE_MB", 256) * MiB;
-	return MAX(pa_ops(256), 64ULL) / 16 * 16 * MiB;
+	/* With larger pages, page tables and slabs take more of it. */
+	return MAX(pa_ops(256), pa_page > 4 * KiB ? 256ULL : 64ULL) / 16 * 16 * MiB;
 }
 
 /* The parts of it: 200 and 16 of 256. */
@@ -1313,7 +1314,7 @@ static void test_load_max(void)
 	struct cgroup cg = pa_cgroup_make(NULL, true);
 	struct load l[4];
 	struct arena a;
-	__u64 end, max = 128 * MiB;
+	__u64 end, max = pa_page > 4 * KiB ? 512 * MiB : 128 * MiB;
 	unsigned int hogs = 0;
 
 	pa_cgroup_set(&cg, "memory.max", max);

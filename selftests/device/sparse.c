@@ -104,6 +104,7 @@ static void test_largest(void)
 	CHECK_EQ(last.offset, info.arena_bytes / 2);
 	CHECK(!pa_alloc_fd(fd, most, 0, 0, &req));
 	CHECK_EQ(req.length, ALIGN_UP(most, info.span_page));
+	pa_say("the largest span is at %#llx", (unsigned long long)req.offset);
 
 	p = mmap(NULL, 4 * MiB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)last.offset);
 	CHECK(p != MAP_FAILED);
