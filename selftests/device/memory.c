@@ -883,7 +883,7 @@ static void pin(int pipe_end, void *addr, size_t len)
 static void test_pinned_promote(void)
 {
 	const __u32 force = PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE;
-	char buf[8192];
+	static char buf[65536];
 	struct arena a;
 	unsigned int nr;
 	__u64 *at, huge;
