@@ -15,8 +15,8 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT \
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
 .PHONY: bench bench-compare coverage
-.PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug check-matrix check-debug
+.PHONY: check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock check-kunit \
+	check-device-debug check-matrix check-debug check-arm64
 
 all: lib tools
 
@@ -43,6 +43,7 @@ help:
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
 	@echo '  make check-docs           the documents: examples, names, links'
+	@echo '  make check-syzlang        the description of the ABI for syzkaller'
 	@echo '  make check-model          the protocol of a chunk, as a model'
 	@echo '  make check-heap           the span heap in user space'
 	@echo '  make check-lib            header and symbols of the library'
@@ -54,6 +55,7 @@ help:
 	@echo 'The same tests many times, for hours rather than minutes:'
 	@echo '  make check-matrix         on old and new kernels, with gcc and clang'
 	@echo '  make check-debug          with KASAN and KCSAN, THP and preemption varied'
+	@echo '  make check-arm64          on arm64, with pages of 4 and of 64 KiB'
 	@echo '  ... MATRIX="ROW ..."      only these rows'
 	@echo
 	@echo '  make coverage             which lines of the module run in its tests'
@@ -100,11 +102,11 @@ lint:
 coverage:
 	@scripts/coverage $(COVERAGE)
 
-check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug:
+check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock \
+	check-kunit check-device-debug:
 	@ONLY='$(ONLY)' scripts/check $(@:check-%=%)
 
-check-matrix check-debug:
+check-matrix check-debug check-arm64:
 	@MATRIX='$(MATRIX)' RECORD='$(RECORD)' ONLY='$(ONLY)' scripts/$@
 
 clean:

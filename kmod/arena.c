@@ -489,6 +489,7 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->nr_huge_alloc = atomic64_read(&count->huge_alloc);
 	out->nr_huge_failed = atomic64_read(&count->huge_failed);
 	BUILD_BUG_ON(ARRAY_SIZE(count->refused) > ARRAY_SIZE(out->nr_refused));
+	memset(out->nr_refused, 0, sizeof(out->nr_refused));
 	for (i = 0; i < ARRAY_SIZE(count->refused); i++)
 		out->nr_refused[i] = atomic64_read(&count->refused[i]);
 	out->nr_promote_background = atomic64_read(&count->promote_background);
@@ -508,6 +509,19 @@ void pa_arena_stats(struct pa_arena *arena, struct pagearena_stats *out)
 	out->background_hold_max = READ_ONCE(arena->background.hold_max);
 }
 
+/* Bytes of a page at one end of a span are not the span's: take them off, if it is backed. */
+static void pa_describe_end(struct pa_arena *arena, pgoff_t page, u64 bytes,
+			    struct pagearena_span *out)
+{
+	u64 huge;
+
+	if (!bytes || !pa_backing_count(arena, page, page + 1, &huge))
+		return;
+	out->backed -= bytes;
+	if (huge)
+		out->huge -= bytes;
+}
+
 /**
  * pa_arena_describe() - describe a span
  * @arena: an arena that is set up
@@ -523,20 +537,24 @@ void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct page
 		[SPAN_INUSE] = PAGEARENA_SPAN_INUSE,
 		[SPAN_TRANSIT] = PAGEARENA_SPAN_TRANSIT,
 	};
-	u64 now = ktime_get_ns(), huge;
+	u64 now = ktime_get_ns(), huge, end;
 
 	memset(out, 0, sizeof(*out));
 	out->offset = span_offset(s, &arena->heap);
 	out->length = span_bytes(s, &arena->heap);
+	end = out->offset + out->length;
 	out->state = states[s->state];
 	out->flags = (s->scavenged ? PAGEARENA_SPAN_SCAVENGED : 0) |
 		     (s->needzero ? PAGEARENA_SPAN_NEEDZERO : 0);
 	if (s->state != SPAN_INUSE && s->unusedsince && now > s->unusedsince)
 		out->age_ns = now - s->unusedsince;
 	out->backed = pa_backing_count(arena, out->offset >> PAGE_SHIFT,
-				       (out->offset + out->length + PAGE_SIZE - 1) >> PAGE_SHIFT,
-				       &huge) << PAGE_SHIFT;
+				       (end + PAGE_SIZE - 1) >> PAGE_SHIFT, &huge) << PAGE_SHIFT;
 	out->huge = huge << PAGE_SHIFT;
+	if (arena->heap.cfg.page_shift >= PAGE_SHIFT)
+		return;
+	pa_describe_end(arena, out->offset >> PAGE_SHIFT, offset_in_page(out->offset), out);
+	pa_describe_end(arena, end >> PAGE_SHIFT, -end & ~PAGE_MASK, out);
 }
 
 int __init pa_arena_init(void)

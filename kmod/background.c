@@ -66,6 +66,8 @@ static DECLARE_DELAYED_WORK(pa_work, pa_background_work);
 /* Protects the list, and what of an arena belongs to it. */
 static DEFINE_SPINLOCK(pa_queue_lock);
 static LIST_HEAD(pa_queue);
+/* When the worker will look again at the latest; U64_MAX: nothing is queued. */
+static u64 pa_soonest = U64_MAX;
 /* The arena that the worker is at work on. */
 static struct pa_arena *pa_serving;
 
@@ -85,24 +87,18 @@ static void pa_queue_at(struct pa_arena *arena, u64 when)
 {
 	struct pa_background *bg = &arena->background;
 	unsigned long flags;
-	bool first = false;
-	u64 soonest = U64_MAX;
-	struct pa_background *other;
 
 	spin_lock_irqsave(&pa_queue_lock, flags);
-	if (!bg->queued || bg->next > when) {
-		first = true;
+	if (!bg->queued || bg->next > when)
 		bg->next = when;
-	}
 	if (!bg->queued) {
 		WRITE_ONCE(bg->queued, true);
 		list_add_tail(&bg->list, &pa_queue);
 	}
-	if (first) {
-		list_for_each_entry(other, &pa_queue, list)
-			soonest = min(soonest, other->next);
-		if (soonest == when)
-			pa_wake_at(when);
+	/* A worker that is at it looks at all of the queue before it sleeps. */
+	if (when < pa_soonest) {
+		pa_soonest = when;
+		pa_wake_at(when);
 	}
 	spin_unlock_irqrestore(&pa_queue_lock, flags);
 }
@@ -357,15 +353,21 @@ static void pa_background_work(struct work_struct *work)
 		soonest = U64_MAX;
 		due = NULL;
 		spin_lock_irq(&pa_queue_lock);
+		/* Who was served goes to the end, so where many are due the first one is. */
 		list_for_each_entry(bg, &pa_queue, list) {
-			if (!due && bg->next <= now)
+			if (bg->next <= now) {
 				due = bg;
+				break;
+			}
 			soonest = min(soonest, bg->next);
 		}
-		if (due)
+		if (due) {
 			pa_serving = container_of(due, struct pa_arena, background);
-		else if (soonest != U64_MAX)
-			pa_wake_at(soonest);
+		} else {
+			pa_soonest = soonest;
+			if (soonest != U64_MAX)
+				pa_wake_at(soonest);
+		}
 		spin_unlock_irq(&pa_queue_lock);
 		if (due) {
 			due->nr++;

@@ -35,6 +35,13 @@ struct pa_item;
 #define PA_CHUNK_PAGES	BIT(PA_CHUNK_ORDER)
 
 /*
+ * Does one PMD map a chunk?  Where it maps more (arm64 with pages of 16 or 64 KiB), a chunk is
+ * still the unit of huge backing: the CPU folds page-table entries of contiguous, aligned memory
+ * in one entry of the TLB, up to just 2 MiB there.
+ */
+#define PA_CHUNK_IS_PMD	(PMD_SIZE == PA_CHUNK_SIZE)
+
+/*
  * A small chunk is backed by folios of 64 KiB where allocated spans cover them, if that
  * saves faults, and if the arena releases nothing smaller: see pa_arena_mid().
  */
@@ -152,11 +159,14 @@ static inline unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
 	return free > c->nr_stuck ? free - c->nr_stuck : 0;
 }
 
+/* Most pages that pa_arena_maps() enters at a time. */
+#define PA_MAP_PAGES	(PA_CHUNK_IS_PMD ? PA_MID_PAGES : (unsigned int)PA_CHUNK_PAGES)
+
 /**
- * pa_arena_maps() - does the arena enter small folios into page tables itself?
+ * pa_arena_maps() - does the arena enter folios into page tables itself?
  * @arena: an arena that is set up
  *
- * Where the core would map a folio page by page, and where no huge folio is ever mapped: the
+ * Where the core would map a folio page by page, and where no folio is ever mapped by a PMD: the
  * mapping is VM_MIXEDMAP then, and 6.1 and 6.12 keep a reference to a PMD's folio when they zap
  * it in such a mapping.
  *
@@ -164,7 +174,8 @@ static inline unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
  */
 static inline bool pa_arena_maps(const struct pa_arena *arena)
 {
-	return !PA_MAPS_LARGE_FOLIOS && arena->setup.huge == PAGEARENA_HUGE_OFF;
+	return !PA_MAPS_LARGE_FOLIOS &&
+	       (!PA_CHUNK_IS_PMD || arena->setup.huge == PAGEARENA_HUGE_OFF);
 }
 
 /**

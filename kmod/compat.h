@@ -55,12 +55,25 @@ static inline void pa_release_folios(struct folio **folios, unsigned int n)
  */
 #define PA_MAPS_LARGE_FOLIOS	(LINUX_VERSION_CODE >= KERNEL_VERSION(7, 2, 0))
 
+/* The core's choice of an address. */
+static inline unsigned long pa_core_get_unmapped_area(struct file *file, unsigned long addr,
+						      unsigned long len, unsigned long pgoff,
+						      unsigned long flags)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+	return current->mm->get_unmapped_area(file, addr, len, pgoff, flags);
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+	return mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags);
+#else
+	return mm_get_unmapped_area(file, addr, len, pgoff, flags);
+#endif
+}
+
 /* Aligned for huge pages where the kernel has them; else the core's choice. */
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 #define pa_thp_get_unmapped_area	thp_get_unmapped_area
 #else
-#define pa_thp_get_unmapped_area(file, addr, len, pgoff, flags) \
-	mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags)
+#define pa_thp_get_unmapped_area	pa_core_get_unmapped_area
 #endif
 
 /* References to a memory cgroup; not all of 6.1 to 6.7 have both. */

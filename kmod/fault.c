@@ -3,9 +3,9 @@
  * Mapping an arena, and answering page faults.
  *
  * The mapping is an ordinary shared file mapping, so that the core does all that it does
- * for files: RSS, get_user_pages(), PMDs.  Where there are to be no PMDs (PAGEARENA_HUGE_OFF)
- * it may be VM_MIXEDMAP, see pa_arena_maps().  A fault looks at the heap, at one chunk and at
- * nothing else.
+ * for files: RSS, get_user_pages(), PMDs.  Where there are to be no PMDs (PAGEARENA_HUGE_OFF, or
+ * chunks that are smaller than one) it may be VM_MIXEDMAP, see pa_arena_maps().  A fault looks at
+ * the heap, at one chunk and at nothing else.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -32,7 +32,7 @@ static vm_fault_t pa_fault_error(struct pa_arena *arena, pgoff_t page, int err)
 }
 
 /*
- * Enters a page, or all of the folio of 64 KiB that it is in, into the page table, under the
+ * Enters a page, or all of the large folio that it is in, into the page table, under the
  * chunk's lock: whoever takes the page out of the chunk after that will zap it.  Only where
  * pa_arena_maps() says so.
  */
@@ -42,10 +42,10 @@ static int pa_fault_map(struct vm_fault *vmf, struct page *page)
 	struct folio *folio = page_folio(page);
 	unsigned long addr = vmf->address & PAGE_MASK, first = folio_page_idx(folio, page);
 	unsigned long n = folio_nr_pages(folio), i;
-	struct page *pages[PA_MID_PAGES];
+	struct page *pages[PA_MAP_PAGES];
 	int err;
 
-	if (n > 1 && n <= PA_MID_PAGES) {
+	if (n > 1 && n <= PA_MAP_PAGES) {
 		unsigned long before = min(first, (addr - vma->vm_start) >> PAGE_SHIFT);
 
 		n = min(n - first, (vma->vm_end - addr) >> PAGE_SHIFT) + before;
@@ -173,6 +173,23 @@ static bool pa_mapped(struct file *file, unsigned long addr, unsigned long len,
 	return mapped;
 }
 
+/*
+ * Where a PMD maps more than a chunk the core aligns for that, or not at all.  So an area is
+ * chosen that is larger by a chunk, and of that the part where chunks lie at their multiples.
+ */
+static unsigned long pa_chunk_get_unmapped_area(struct file *file, unsigned long len,
+						unsigned long pgoff, unsigned long flags)
+{
+	unsigned long area, larger = len + PA_CHUNK_SIZE - PAGE_SIZE;
+
+	if (larger < len)
+		return -ENOMEM;
+	area = pa_core_get_unmapped_area(file, 0, larger, pgoff, flags);
+	if (IS_ERR_VALUE(area))
+		return area;
+	return area + (((pgoff << PAGE_SHIFT) - area) & (PA_CHUNK_SIZE - 1));
+}
+
 /**
  * pa_get_unmapped_area() - choose an address for a mapping
  * @file: the arena's file
@@ -181,7 +198,7 @@ static bool pa_mapped(struct file *file, unsigned long addr, unsigned long len,
  * @pgoff: where in the file
  * @flags: MAP_*
  *
- * Aligned so that PMDs fit.
+ * Aligned so that PMDs fit, or the folding of a chunk's entries.
  *
  * Context: mmap_lock for writing.
  * Return: the address, or an error.
@@ -189,8 +206,15 @@ static bool pa_mapped(struct file *file, unsigned long addr, unsigned long len,
 unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
 				   unsigned long pgoff, unsigned long flags)
 {
+	unsigned long area;
+
 	if (flags & PA_MAP_ANEW && !pa_mapped_at(file, addr, len, pgoff))
 		return -EAGAIN;
+	if (!PA_CHUNK_IS_PMD && !addr && len >= PA_CHUNK_SIZE) {
+		area = pa_chunk_get_unmapped_area(file, len, pgoff, flags);
+		if (!IS_ERR_VALUE(area))
+			return area;
+	}
 	return pa_thp_get_unmapped_area(file, addr, len, pgoff, flags);
 }
 
@@ -241,7 +265,7 @@ void pa_map_anew(struct file *file)
 	unsigned long index, end, addr;
 	int err;
 
-	if (PMD_SIZE != PA_CHUNK_SIZE || !xa_marked(&arena->torn, PA_TORN_HUGE) || !current->mm ||
+	if (!PA_CHUNK_IS_PMD || !xa_marked(&arena->torn, PA_TORN_HUGE) || !current->mm ||
 	    READ_ONCE(arena->map_mm) != current->mm)
 		return;
 	/* The core would ask for an executable mapping, which pa_mmap() refuses, too late. */

@@ -338,6 +338,28 @@ static int pa_ioctl_scavenge(struct file *file, struct pa_arg *arg)
 	return err;
 }
 
+/* As many as fit in 64 KiB are cleared without a look whether somebody else shall run. */
+#define PA_RESULTS_BATCH	16384UL
+
+/*
+ * All of PROMOTE's answer must have a place before anything happens.  The largest arena has many
+ * millions of chunks.
+ */
+static int pa_clear_results(u32 __user *results, unsigned long nr)
+{
+	unsigned long n;
+
+	for (; nr; nr -= n, results += n) {
+		n = min(nr, PA_RESULTS_BATCH);
+		if (clear_user(results, n * sizeof(*results)))
+			return -EFAULT;
+		if (n < nr && signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
 static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 {
 	struct pa_arena *arena = file->private_data;
@@ -377,10 +399,9 @@ static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 	results = u64_to_user_ptr(req.results);
 	first = req.offset >> PA_CHUNK_SHIFT;
 	end = first + (req.length >> PA_CHUNK_SHIFT);
-	/* All of the answer must have a place before anything happens. */
-	for (i = 0; i < min_t(u64, req.nr_results, end - first); i++)
-		if (put_user(0, results + i))
-			return -EFAULT;
+	err = pa_clear_results(results, min_t(u64, req.nr_results, end - first));
+	if (err)
+		return err;
 	for (index = first; index < end && !err; index++) {
 		int ret = pa_chunk_promote(arena, index, &opts);
 

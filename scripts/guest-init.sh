@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 #
 # Runs as process 1 in the virtual machine: sets it up, runs /run.sh, tells its exit status.
-# ttyS0 is the kernel's console, ttyS1 takes what the script prints, ttyS2 the status.
+# Of the serial ports the first is the kernel's console, the second takes what the script prints,
+# the third the status. Where the machine has but one, the others are virtual consoles.
 
 export PATH=/bin HOME=/root TERM=dumb LC_ALL=C
 
@@ -19,10 +20,16 @@ mount -t tmpfs tmpfs /tmp
 hostname pagearena
 ip link set lo up 2>/dev/null
 
+out=/dev/ttyS1
+state=/dev/ttyS2
+if [ -c /dev/hvc0 ]; then
+	out=/dev/hvc0
+	state=/dev/hvc1
+fi
 # No newline translation: what is printed arrives byte for byte.
-stty -F /dev/ttyS1 raw -echo
-stty -F /dev/ttyS2 raw -echo
-echo "up $(cut -d ' ' -f 1 /proc/uptime)" >/dev/ttyS2
+stty -F $out raw -echo
+stty -F $state raw -echo
+echo "up $(cut -d ' ' -f 1 /proc/uptime)" >$state
 
 # Controllers for whatever cgroups the script makes.
 echo "+memory" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
@@ -30,7 +37,7 @@ echo "+io" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
 
 # A trial whether a machine comes up at all ends here.
 if grep -q pagearena_trial /proc/cmdline; then
-	echo "exit 0" >/dev/ttyS2
+	echo "exit 0" >$state
 	reboot -f
 fi
 
@@ -42,10 +49,10 @@ if [ -f /lib/modules/list ]; then
 fi
 if [ $status -eq 0 ]; then
 	cd /root || exit
-	setsid /run.sh </dev/null >/dev/ttyS1 2>&1
+	setsid /run.sh </dev/null >$out 2>&1
 	status=$?
 fi
 
 sync
-echo "exit $status" >/dev/ttyS2
+echo "exit $status" >$state
 reboot -f

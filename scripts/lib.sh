@@ -127,6 +127,7 @@ run_logged()
 	PKGS_KERNEL_CLANG=(clang lld llvm)
 	PKGS_CLANG=(clang libclang-rt-dev)
 	PKGS_MODEL=(spin)
+	PKGS_ARM64=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm)
 }
 
 as_root()

@@ -177,7 +177,7 @@ static void test_happy(void)
 	CHECK_EQ(arg.alloc.out_flags, PAGEARENA_ALLOCED_ZERO);
 	CHECK_EQ(pa_stats(fd).heap_inuse, 16384);
 	CHECK_EQ(pa_stats(fd).heap_sys, 64 * MiB);
-	CHECK_EQ(pa_stats(fd).heap_released, 64 * MiB - 16384);
+	CHECK_EQ(pa_stats(fd).heap_released, 64 * MiB - ALIGN_UP(16384, info.page_size));
 
 	arg = (union arg){ .query = { .offset = arg.alloc.offset + 16383 } };
 	CHECK(!call(fd, QUERY, &arg));
@@ -578,11 +578,12 @@ static void test_setup_extremes(void)
 	struct pagearena_info info = pa_info(fd);
 	const struct pagearena_setup good[] = {
 		{ .arena_bytes = info.arena_bytes_max },
-		{ .arena_bytes = 8192 },
-		{ .arena_bytes = info.span_page_min, .span_page = info.span_page_min },
+		{ .arena_bytes = MAX(8 * KiB, pa_page) },
+		{ .arena_bytes = MAX(info.span_page_min, pa_page),
+		  .span_page = info.span_page_min },
 		{ .arena_bytes = 4 * info.span_page_max, .span_page = info.span_page_max },
 		{ .arena_bytes = 4 * info.huge_size, .granule = info.huge_size },
-		{ .arena_bytes = 4 * info.huge_size, .growth = 8192 },
+		{ .arena_bytes = 4 * info.huge_size, .growth = MAX(8 * KiB, pa_page) },
 		{ .arena_bytes = 4 * info.huge_size, .limit = 4096 },
 		{ .arena_bytes = MiB, .flags = PAGEARENA_SETUP_DEBUG },
 		{ .arena_bytes = MiB, .fit = PAGEARENA_FIT_FIRST, .huge = PAGEARENA_HUGE_ALWAYS },

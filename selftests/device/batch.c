@@ -179,6 +179,7 @@ static void test_mixed(void)
 	struct pagearena_batch req;
 	struct pagearena_op ops[12];
 	struct pagearena_stats st;
+	const __u64 part = MAX(32 * KiB, pa_page);
 	struct arena a;
 
 	open_arena(&a, 64 * MiB, PAGEARENA_HUGE_NEVER);
@@ -186,14 +187,14 @@ static void test_mixed(void)
 	ops[0].align = 2 * MiB;
 	ops[0].flags = PAGEARENA_ALLOC_POPULATE;
 	ops[1] = op(PAGEARENA_OP_PROMOTE, 0, 2 * MiB);
-	ops[2] = op(PAGEARENA_OP_ALLOC, 4 * MiB, 64 * KiB);
+	ops[2] = op(PAGEARENA_OP_ALLOC, 4 * MiB, 2 * part);
 	ops[2].flags = PAGEARENA_ALLOC_FIXED | PAGEARENA_ALLOC_POPULATE;
-	ops[3] = op(PAGEARENA_OP_RESIZE, 4 * MiB, 128 * KiB);
+	ops[3] = op(PAGEARENA_OP_RESIZE, 4 * MiB, 4 * part);
 	ops[3].flags = PAGEARENA_ALLOC_POPULATE;
-	ops[4] = op(PAGEARENA_OP_RESIZE, 4 * MiB, 32 * KiB);
+	ops[4] = op(PAGEARENA_OP_RESIZE, 4 * MiB, part);
 	ops[5] = op(PAGEARENA_OP_SCAVENGE, 4 * MiB, 2 * MiB);
 	ops[6] = op(PAGEARENA_OP_NOP, 0, 0);
-	ops[7] = op(PAGEARENA_OP_FREE, 4 * MiB, 32 * KiB);
+	ops[7] = op(PAGEARENA_OP_FREE, 4 * MiB, part);
 	ops[8] = op(PAGEARENA_OP_FREE, 0, 0);
 	ops[9] = op(PAGEARENA_OP_SCAVENGE, 0, 2 * MiB);
 	ops[10] = op(PAGEARENA_OP_SCAVENGE, 2 * MiB, 4 * MiB);
@@ -203,10 +204,10 @@ static void test_mixed(void)
 	CHECK_EQ(req.failed, 0);
 	CHECK_EQ(ops[0].out_flags, PAGEARENA_ALLOCED_ZERO | PAGEARENA_ALLOCED_BACKED);
 	CHECK_OP(ops[1].result, <=, 1);
-	CHECK_EQ(ops[4].length, 32 * KiB);
-	CHECK_EQ(ops[5].length, 96 * KiB);
+	CHECK_EQ(ops[4].length, part);
+	CHECK_EQ(ops[5].length, 3 * part);
 	/* Two that follow each other are one, and the first tells of both. */
-	CHECK_EQ(ops[9].length, 2 * MiB + 32 * KiB);
+	CHECK_EQ(ops[9].length, 2 * MiB + part);
 	CHECK_EQ(ops[10].length, 0);
 	st = pa_stats(a.fd);
 	CHECK_EQ(st.backed, 0);
@@ -295,7 +296,7 @@ static void test_fault(void)
 	__u32 i, nr;
 	char *map;
 
-	open_arena(&a, 64 * MiB, PAGEARENA_HUGE_NEVER);
+	open_arena(&a, 64 * MiB * (page / (4 * KiB)), PAGEARENA_HUGE_NEVER);
 	map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(map != MAP_FAILED);
 	nr = page / sizeof(*ops);
@@ -443,13 +444,13 @@ static unsigned int persist(struct arena *a, struct pagearena_op *ops, __u32 cou
 /* A signal ends a batch, and tells how far it came; nothing is done twice or left out. */
 static void test_signals(void)
 {
-	__u32 nr = 16384, i, cut = 0, round;
+	__u32 nr = pa_page > 4 * KiB ? 2048 : 16384, i, cut = 0, round;
 	struct pagearena_op *ops = calloc(nr, sizeof(*ops));
 	struct pagearena_op range[40];
 	struct arena a;
 
 	CHECK(ops);
-	open_arena(&a, 64 * MiB + nr * 8 * KiB, PAGEARENA_HUGE_NEVER);
+	open_arena(&a, 64 * MiB + nr * MAX(8 * KiB, pa_page), PAGEARENA_HUGE_NEVER);
 	signals(2000);
 	for (round = 0; round < 50 && cut < 3; round++) {
 		for (i = 0; i < nr; i++)

@@ -68,14 +68,15 @@ static void test_direct_outside(void)
 {
 	int fd = open_disk();
 	struct arena a;
+	const __u64 unit = MAX(8 * KiB, pa_page);
 	__u64 at;
 
 	pa_open(&a, setups[SMALL]);
-	at = pa_alloc(&a, 8192, 0, 0);
-	CHECK_ERR(pread(fd, a.base + at + 8192, 8192, 0), EFAULT);
-	CHECK_ERR(pwrite(fd, a.base + at + 8192, 8192, 0), EFAULT);
-	CHECK_OP(pread(fd, a.base + at, 16384, 0), !=, 16384);
-	CHECK_OP(pa_stats(a.fd).backed, <=, 8192);
+	at = pa_alloc(&a, unit, 0, 0);
+	CHECK_ERR(pread(fd, a.base + at + unit, unit, 0), EFAULT);
+	CHECK_ERR(pwrite(fd, a.base + at + unit, unit, 0), EFAULT);
+	CHECK_OP(pread(fd, a.base + at, 2 * unit, 0), !=, 2 * unit);
+	CHECK_OP(pa_stats(a.fd).backed, <=, unit);
 	pa_check(&a);
 	pa_close(&a);
 	close(fd);
@@ -116,6 +117,7 @@ static void test_read_write(void)
 static void test_vmsplice(void)
 {
 	struct arena a;
+	const __u64 len = MAX(32 * KiB, pa_page);
 	struct iovec iov;
 	unsigned int i;
 	int ends[2];
@@ -124,18 +126,18 @@ static void test_vmsplice(void)
 	CHECK(!pipe(ends));
 	for (i = 0; i < ARRAY_SIZE(setups); i++) {
 		pa_open(&a, setups[i]);
-		at = pa_alloc(&a, 32 * KiB, 0, 0);
-		to = pa_alloc(&a, 32 * KiB, 0, 0);
-		pa_fill(a.base + at, 32 * KiB, i);
-		iov = (struct iovec){ a.base + at, 32 * KiB };
+		at = pa_alloc(&a, len, 0, 0);
+		to = pa_alloc(&a, len, 0, 0);
+		pa_fill(a.base + at, len, i);
+		iov = (struct iovec){ a.base + at, len };
 		if (vmsplice(ends[1], &iov, 1, 0) < 0)
 			SKIP("vmsplice: %s", strerror(errno));
 		/* By reference: it is seen what is written now. */
-		pa_fill(a.base + at, 32 * KiB, i + 10);
-		iov = (struct iovec){ a.base + to, 32 * KiB };
-		CHECK_EQ(vmsplice(ends[0], &iov, 1, 0), 32 * KiB);
-		CHECK(pa_filled(a.base + to, 32 * KiB, i + 10));
-		iov = (struct iovec){ a.base + to + 32 * KiB, 8192 };
+		pa_fill(a.base + at, len, i + 10);
+		iov = (struct iovec){ a.base + to, len };
+		CHECK_EQ(vmsplice(ends[0], &iov, 1, 0), len);
+		CHECK(pa_filled(a.base + to, len, i + 10));
+		iov = (struct iovec){ a.base + to + len, 8192 };
 		if (i == SMALL)
 			CHECK_ERR(vmsplice(ends[1], &iov, 1, 0), EFAULT);
 		pa_check(&a);
@@ -147,7 +149,8 @@ static void test_vmsplice(void)
 static void test_process_vm(void)
 {
 	struct iovec local, remote;
-	char buf[16384];
+	static char buf[65536];
+	const size_t len = MAX(16 * KiB, pa_page);
 	struct arena a;
 	unsigned int i;
 	int ends[2];
@@ -157,29 +160,29 @@ static void test_process_vm(void)
 	CHECK(!pipe(ends));
 	for (i = 0; i < ARRAY_SIZE(setups); i++) {
 		pa_open(&a, setups[i]);
-		at = pa_alloc(&a, sizeof(buf), 0, 0);
-		pa_fill(a.base + at, sizeof(buf), i);
+		at = pa_alloc(&a, len, 0, 0);
+		pa_fill(a.base + at, len, i);
 		pid = fork();
 		if (!pid) {
-			local = (struct iovec){ buf, sizeof(buf) };
-			remote = (struct iovec){ a.base + at, sizeof(buf) };
+			local = (struct iovec){ buf, len };
+			remote = (struct iovec){ a.base + at, len };
 			if (process_vm_readv(getppid(), &local, 1, &remote, 1, 0) < 0) {
 				if (errno == ENOSYS)
 					SKIP("process_vm_readv: %s", strerror(errno));
 				pa_fail("process_vm_readv: %s", strerror(errno));
 			}
-			CHECK(pa_filled(buf, sizeof(buf), i));
-			pa_fill(buf, sizeof(buf), i + 10);
+			CHECK(pa_filled(buf, len, i));
+			pa_fill(buf, len, i + 10);
 			CHECK_EQ(process_vm_writev(getppid(), &local, 1, &remote, 1, 0),
-				 sizeof(buf));
-			remote.iov_base = a.base + at + sizeof(buf);
+				 len);
+			remote.iov_base = a.base + at + len;
 			if (i == SMALL)
 				CHECK_ERR(process_vm_readv(getppid(), &local, 1, &remote, 1, 0),
 					  EFAULT);
 			_exit(0);
 		}
 		pa_wait_ok(pid);
-		CHECK(pa_filled(a.base + at, sizeof(buf), i + 10));
+		CHECK(pa_filled(a.base + at, len, i + 10));
 		pa_check(&a);
 		pa_close(&a);
 	}
@@ -301,14 +304,14 @@ static void test_own_structs(void)
 		huge = pa_info(a.fd).huge_size;
 		at = pa_alloc(&a, 64 * KiB, 0, 0);
 		req = (void *)(a.base + at);
-		*req = (struct pagearena_alloc){ .size = sizeof(*req), .length = 8192 };
+		*req = (struct pagearena_alloc){ .size = sizeof(*req), .length = a.page };
 		CHECK(!ioctl(a.fd, PAGEARENA_IOC_ALLOC, req));
-		CHECK_EQ(req->length, 8192);
+		CHECK_EQ(req->length, a.page);
 
 		/* Read as zero from memory that is not backed: a size of 0. */
 		CHECK_ERR(ioctl(a.fd, PAGEARENA_IOC_STATS, a.base + req->offset), EINVAL);
 		if (i == SMALL)
-			CHECK_ERR(ioctl(a.fd, PAGEARENA_IOC_STATS, a.base + req->offset + 8192),
+			CHECK_ERR(ioctl(a.fd, PAGEARENA_IOC_STATS, a.base + req->offset + a.page),
 				  EFAULT);
 
 		/* A span frees itself. */
@@ -322,7 +325,7 @@ static void test_own_structs(void)
 								  PAGEARENA_SCAVENGE_FORCE,
 							 .bytes = ALL };
 		CHECK(!ioctl(a.fd, PAGEARENA_IOC_SCAVENGE, scavenge));
-		CHECK_EQ(scavenge->released >= 8192, 1);
+		CHECK_EQ(scavenge->released >= a.page, 1);
 
 		stats = (void *)(a.base + at + 8192);
 		memset(stats, 0, sizeof(*stats));

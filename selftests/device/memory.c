@@ -115,22 +115,23 @@ static void test_alloc_zero(void)
 static void test_flags(void)
 {
 	struct pagearena_alloc req;
+	const __u64 part = MAX(32 * KiB, pa_page);
 	struct arena a;
 	unsigned int i;
 	__u64 at;
 
 	pa_open(&a, small);
-	at = pa_alloc(&a, 64 * KiB, 0, 0);
-	pa_fill(a.base + at, 32 * KiB, 1);
+	at = pa_alloc(&a, 2 * part, 0, 0);
+	pa_fill(a.base + at, part, 1);
 	pa_free(&a, at);
 	for (i = 0; i < 2; i++) {
-		CHECK(!pa_alloc_fd(a.fd, 64 * KiB, 0, i ? PAGEARENA_ALLOC_ZERO : 0, &req));
+		CHECK(!pa_alloc_fd(a.fd, 2 * part, 0, i ? PAGEARENA_ALLOC_ZERO : 0, &req));
 		CHECK_EQ(req.offset, at);
-		CHECK_EQ(pa_query(&a, at).backed, 32 * KiB);
+		CHECK_EQ(pa_query(&a, at).backed, part);
 		CHECK(!(req.out_flags & PAGEARENA_ALLOCED_BACKED));
 		CHECK_EQ(!!(req.out_flags & PAGEARENA_ALLOCED_ZERO), i);
 		if (i)
-			CHECK(pa_zero(a.base + at, 64 * KiB));
+			CHECK(pa_zero(a.base + at, 2 * part));
 		else
 			pa_free(&a, at);
 	}
@@ -492,8 +493,11 @@ static void test_granules(void)
 	unsigned int g, i, j;
 
 	for (g = 0; g < ARRAY_SIZE(granules); g++) {
+		if (granules[g] < pa_page)
+			continue;
 		pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
 						      .granule = granules[g],
+						      .span_page = 8 * KiB,
 						      .huge = PAGEARENA_HUGE_NEVER });
 		for (i = 0; i < ARRAY_SIZE(at); i++) {
 			at[i] = pa_alloc(&a, 5 * a.page, 0, 0);
@@ -535,8 +539,6 @@ static void want_huge(struct arena *a)
 
 	if (!(info.features & PAGEARENA_FEATURE_HUGE))
 		SKIP("this kernel has no huge folios");
-	if (info.pmd_size != info.huge_size)
-		SKIP("a PMD maps %llu KiB, not a chunk", info.pmd_size >> 10);
 	if (pa_proc_kb("/proc/meminfo", "MemAvailable") < 256 * 1024)
 		SKIP("less than 256 MiB of memory");
 }
@@ -881,7 +883,7 @@ static void pin(int pipe_end, void *addr, size_t len)
 static void test_pinned_promote(void)
 {
 	const __u32 force = PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE;
-	char buf[8192];
+	static char buf[65536];
 	struct arena a;
 	unsigned int nr;
 	__u64 *at, huge;
@@ -932,7 +934,7 @@ static void test_pinned_promote(void)
 static void test_pinned_release(void)
 {
 	static const __u32 policies[] = { PAGEARENA_HUGE_NEVER, PAGEARENA_HUGE_AUTO };
-	char buf[8192];
+	static char buf[65536];
 	struct arena a;
 	__u64 at, len;
 	unsigned int p;

@@ -50,6 +50,8 @@
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
 #define __noreturn	__attribute__((noreturn))
 
+extern __u64 pa_page; /* bytes of an MMU page */
+
 struct pa_test {
 	const char *name;
 	void (*fn)(void);
@@ -162,11 +164,12 @@ __u64 pa_random(__u64 *state);
 /* From outside, in bytes. */
 struct smaps {
 	__u64 rss;
-	__u64 pmd;	/* of it, mapped by huge entries */
+	__u64 pmd;	/* of it, mapped by huge entries, or by entries that fold in one */
 	unsigned int nr;	/* number of mappings */
 };
 
 struct smaps pa_smaps(const void *start, __u64 len);
+__u64 pa_folding_chunk(void);
 __u64 pa_proc_kb(const char *file, const char *key);
 unsigned int pa_arenas(void);
 void pa_cgroup_enter(void);

@@ -913,8 +913,8 @@ static void test_hold(void)
 {
 	enum { NR = 3000 };
 	struct pagearena_setup setup = {
-		.arena_bytes = 64 * MiB,
-		.span_page = 4 * KiB,
+		.arena_bytes = 64 * MiB * (pa_page / (4 * KiB)),
+		.span_page = pa_page,
 		.fit = PAGEARENA_FIT_BEST,
 		.huge = PAGEARENA_HUGE_NEVER,
 	};

@@ -12,7 +12,7 @@
 #include "pa_test.h"
 
 #define CHUNK		(2 * MiB)
-#define PAGE		(4 * KiB)
+#define PAGE		pa_page
 #define SECOND		1000000000ULL
 #define MS		1000000ULL
 

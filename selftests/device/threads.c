@@ -159,6 +159,7 @@ static void storm(struct pagearena_setup setup, void *(*const *others)(void *), 
 	unsigned int i;
 
 	setup.arena_bytes = 64 * MiB;
+	setup.span_page = 8 * KiB;
 	setup.growth = 4 * MiB;
 	/* A debug arena zaps with every call of FREE. */
 	ops = pa_ops(400) / (setup.flags & PAGEARENA_SETUP_DEBUG ? 4 : 1);
@@ -300,7 +301,8 @@ static void test_processes(void)
 
 	ops = pa_ops(400);
 	CHECK(!pipe(ends));
-	pa_open(&arena, (struct pagearena_setup){ .arena_bytes = 64 * MiB, .growth = 4 * MiB });
+	pa_open(&arena, (struct pagearena_setup){ .arena_bytes = 64 * MiB, .growth = 4 * MiB,
+					      .span_page = 8 * KiB });
 	shared = pa_alloc(&arena, 64 * KiB, 0, 0);
 	pa_fill(arena.base + shared, 64 * KiB, 42);
 	for (i = 0; i < NR; i++) {

@@ -123,7 +123,7 @@ missing_targets()
 {
 	local target
 
-	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z-]*' README.md CONTRIBUTING.md \
+	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z0-9-]*' README.md CONTRIBUTING.md \
 		Documentation/*.rst | sed 's/.*make //' | sort -u); do
 		make -n "$target" >/dev/null 2>&1 || echo "make $target"
 	done
@@ -140,6 +140,26 @@ broken_links()
 	done
 }
 none "links lead somewhere" broken_links
+
+# security.rst: functions and tests that it names. A test is "program/its name".
+missing_in_review()
+{
+	local name
+
+	tr '\n' ' ' <Documentation/security.rst | grep -oE '``[^`]+``' | tr -d '`' |
+		sed 's/[\t ]\+/ /g' | sort -u >"$WORK/named"
+	for name in $(sed -n 's/^\(\(pa\|span\|caps\)_[a-z_]*\)()$/\1/p' "$WORK/named"); do
+		grep -qE "^[a-z].*[ *]$name\(|^$name\(|PA_LRU_WALK\($name\)" kmod/*.[ch] ||
+			echo "$name()"
+	done
+	[ "$(grep -c '()$' "$WORK/named")" -ge 30 ] || echo "functions"
+	grep -E '^[a-z0-9]+/[^/]+$' "$WORK/named" | grep -v '^kmod/\|^udev/' >"$WORK/tests" || true
+	while IFS=/ read -r program name; do
+		grep -qF "\"$name\"" "selftests/device/$program.c" || echo "$program/$name"
+	done <"$WORK/tests"
+	[ "$(wc -l <"$WORK/tests")" -ge 30 ] || echo "tests"
+}
+none "functions and tests that security.rst names exist" missing_in_review
 
 echo "1..$N"
 exit $BAD
