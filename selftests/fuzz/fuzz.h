@@ -4,7 +4,8 @@
  * threads each, do to one arena.
  *
  * program.c makes programs from a seed, changes them, reads and writes them as text; run.c
- * runs one and checks what comes of it; ops.c has the operations; fuzz.c is the command.
+ * runs one and checks what comes of it; ops.c and maps.c have the operations; fuzz.c is the
+ * command.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -86,7 +87,8 @@
 	X(poll, 0, 1)		\
 	X(proc, 2, 1)		\
 	X(recount, 0, 1)	\
-	X(reclaim, 2, 1)
+	X(reclaim, 2, 1)	\
+	X(corrupt, 1, 0)
 
 #define KIND(name, args, weight)	K_##name,
 enum kind { KINDS(KIND) KIND_NR };
@@ -169,9 +171,11 @@ struct run {
 	_Atomic __u32 turn; /* the line that is on, in a serial program */
 	_Atomic __u32 pos[ACTORS_MAX]; /* lines before this one are begun */
 	_Atomic __u32 inexact; /* processes were killed: not all that is allocated is known */
-	_Atomic __u64 begun;
+	_Atomic __u64 fresh; /* edges that no program had reached before */
 	__u64 arena_id;
 	__u64 tag;
+	__u64 bytes; /* what SETUP says */
+	__u64 page;
 	struct proc_entry proc[PROCS_MAX];
 	struct span_entry span[SPANS_MAX];
 	struct unit_entry unit[UNITS_MAX];
@@ -196,18 +200,20 @@ extern bool may_oom; /* memory may be too short: processes may be killed, and to
 struct actor {
 	unsigned int proc;
 	unsigned int nr; /* of all actors */
-	__u64 *kcov;
+	_Atomic __u64 *kcov; /* what the kernel tells of this thread's way, or NULL */
 };
 
 /* run.c */
-bool run_program(const struct program *p, unsigned int seconds);
+enum run_result { RUN_GOOD, RUN_FAILED, RUN_SKIPPED };
+
+enum run_result run_program(const struct program *p, unsigned int seconds);
 __printf(1, 2) void fail(const char *fmt, ...) __noreturn;
 bool recount_ok(__u64 id, char *text, size_t size);
 
 /* ops.c */
 extern int arena_fd; /* of this process */
-void proc_begin(unsigned int proc, int fd);
-void do_line(struct actor *a, const struct line *line);
+bool proc_begin(unsigned int proc, int fd);
+int do_line(struct actor *a, const struct line *line);
 void final_check(int fd);
 void adopt_orphans(unsigned int proc);
 

@@ -22,35 +22,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fuzz.h"
-
-/* An operation that finds nothing to work on. */
-#define SKIPPED		(-1000)
-
-/* Units past the end of the largest arena that mremap() may map. */
-#define MARGIN		4096
-
-#define HUGE		(2 * MiB)
-#define SEED_MASK	0x7fffffULL
+#include "ops.h"
 
 int arena_fd = -1;
-static unsigned int self; /* number of this process */
-static __u64 bytes, page, mmu_page;
-static int pipe_fd[2], mem_fd;
+unsigned int self;
+__u64 bytes, page, mmu_page;
 
-/* What is known of a unit of a slot. */
-#define M_MAPPED	1
-#define M_READ		2
-#define M_WRITE		4
-#define M_FORK		8	/* inherited by children */
-#define M_ODD		16	/* nobody knows */
-
-static __u8 slot_map[SLOTS][UNITS_MAX + MARGIN];
-/* Held where mappings change, and where accesses depend on it; slot 0 is always there. */
-static pthread_mutex_t map_lock = PTHREAD_MUTEX_INITIALIZER;
+__u8 slot_map[SLOTS][UNITS_MAX + MARGIN];
+pthread_mutex_t map_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Far from where the kernel puts mappings by itself.  Not all are aligned to chunks. */
-static char *slot_addr(unsigned int s, __u64 at)
+char *slot_addr(unsigned int s, __u64 at)
 {
 	static const unsigned int skew[SLOTS] = { 0, 0, 1, 511, 16 };
 
@@ -76,7 +58,7 @@ static void on_nothing(int sig)
 }
 
 /* 0, or the signal that fn() ended with. */
-static int guarded(void (*fn)(void *arg), void *arg)
+int guarded(void (*fn)(void *arg), void *arg)
 {
 	int sig = sigsetjmp(jump, 0);
 
@@ -95,17 +77,7 @@ static __u64 word(__u64 u, __u64 seed, __u64 j)
 	return run->tag << 52 | u << 32 | (seed & SEED_MASK) << 9 | j;
 }
 
-/* Work on units, one after the other. */
-struct work {
-	char *p;	/* the first */
-	__u64 u;	/* its number */
-	__u64 nr;
-	__u64 seed;	/* to be written */
-	__u64 bad;	/* where a word was wrong, + 1 */
-	__u64 was;	/* that word */
-};
-
-static void write_units(void *arg)
+void write_units(void *arg)
 {
 	struct work *w = arg;
 	__u64 i, j;
@@ -119,7 +91,7 @@ static void write_units(void *arg)
 }
 
 /* Any time: zero, or in its place. */
-static void weak_units(void *arg)
+void weak_units(void *arg)
 {
 	struct work *w = arg;
 	__u64 i, j;
@@ -141,7 +113,7 @@ static void weak_units(void *arg)
 }
 
 /* Of a span that is locked: just what is known. */
-static void strong_units(void *arg)
+void strong_units(void *arg)
 {
 	struct work *w = arg;
 	__u64 i, j;
@@ -172,7 +144,7 @@ static void strong_units(void *arg)
 	}
 }
 
-static void complain(const struct work *w, const char *what)
+void complain(const struct work *w, const char *what)
 {
 	static const char *const names[] = { "unknown", "zero", "written" };
 	__u64 u = w->u + (w->bad - 1) / UNIT;
@@ -204,7 +176,7 @@ static struct span_entry *lock_one(struct actor *a, __u64 n, __u32 state)
 }
 
 /* The n-th span, or the next one that nobody works on. */
-static struct span_entry *take(struct actor *a, __u64 n)
+struct span_entry *take(struct actor *a, __u64 n)
 {
 	return lock_one(a, n, SPAN_IDLE);
 }
@@ -214,7 +186,7 @@ static struct span_entry *take_empty(struct actor *a)
 	return lock_one(a, a->nr * 37, SPAN_NONE);
 }
 
-static void put(struct span_entry *e)
+void put(struct span_entry *e)
 {
 	atomic_store(&e->lock, e->len ? SPAN_IDLE : SPAN_NONE);
 }
@@ -282,7 +254,7 @@ void adopt_orphans(unsigned int proc)
 }
 
 /* Is all of a range of a slot mapped so? */
-static bool mapped(unsigned int s, __u64 u, __u64 nr, __u8 need)
+bool mapped(unsigned int s, __u64 u, __u64 nr, __u8 need)
 {
 	__u64 i;
 
@@ -296,7 +268,7 @@ static bool mapped(unsigned int s, __u64 u, __u64 nr, __u8 need)
  * Access to units of a span that is locked, through a slot, if these are mapped there: there
  * must be no fault.
  */
-static void access_units(unsigned int s, struct work *w, void (*fn)(void *arg), const char *what)
+void access_units(unsigned int s, struct work *w, void (*fn)(void *arg), const char *what)
 {
 	__u8 need = fn == write_units ? M_READ | M_WRITE : M_READ;
 	int sig;
@@ -320,7 +292,7 @@ static void access_units(unsigned int s, struct work *w, void (*fn)(void *arg), 
 		complain(w, what);
 }
 
-static void check_units(unsigned int s, __u64 u, __u64 nr)
+void check_units(unsigned int s, __u64 u, __u64 nr)
 {
 	struct work w = { .u = u, .nr = nr };
 
@@ -330,14 +302,14 @@ static void check_units(unsigned int s, __u64 u, __u64 nr)
 /* A few units at both ends. */
 static void check_some(const struct span_entry *e, unsigned int s)
 {
-	__u64 nr = MIN(e->len / UNIT, 2);
+	__u64 nr = MIN(e->len / UNIT, (__u64)2);
 
 	check_units(s, e->at / UNIT, nr);
 	check_units(s, (e->at + e->len) / UNIT - nr, nr);
 }
 
 /* A run of at most @most units of a span; what the arguments say, as far as it fits. */
-static __u64 pick_units(const struct span_entry *e, __u64 first, __u64 nr, __u64 *u)
+__u64 pick_units(const struct span_entry *e, __u64 first, __u64 nr, __u64 *u)
 {
 	__u64 units = e->len / UNIT;
 
@@ -346,7 +318,7 @@ static __u64 pick_units(const struct span_entry *e, __u64 first, __u64 nr, __u64
 	return MIN(units - first, nr);
 }
 
-static void set_units(__u64 u, __u64 nr, __u8 what, __u64 seed)
+void set_units(__u64 u, __u64 nr, __u8 what, __u64 seed)
 {
 	while (nr--) {
 		run->unit[u].seed = (__u32)(seed & SEED_MASK);
@@ -354,23 +326,22 @@ static void set_units(__u64 u, __u64 nr, __u8 what, __u64 seed)
 	}
 }
 
-static int result(int ret)
+/* 0, or the negative errno of a call that returned this. */
+int result(long ret)
 {
-	return ret < 0 ? -errno : 0;
+	return ret == -1 ? -errno : 0;
 }
 
-/* Fails unless the error is one of those that may be. */
-#define MAY(err, ...)								\
-	do {									\
-		static const int may_[] = { 0, __VA_ARGS__ };			\
-		unsigned int i_;						\
-		int e_ = (err);							\
-										\
-		for (i_ = 0; i_ < ARRAY_SIZE(may_) && may_[i_] != -e_; i_++)	\
-			;							\
-		if (i_ == ARRAY_SIZE(may_))					\
-			fail("%s: %s", __func__ + 3, strerror(-e_));		\
-	} while (0)
+/* See MAY(). */
+void may(const char *name, int err, const int *list, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (list[i] == -err)
+			return;
+	fail("%s: %s", name, strerror(-err));
+}
 
 /* Allocation */
 
@@ -449,7 +420,7 @@ static int do_free(struct actor *a, const __u64 *arg)
 	req.length = arg[1] & 1 ? e->len : 0;
 	disown(e, e->at, e->len);
 	err = result(ioctl(arena_fd, PAGEARENA_IOC_FREE, &req));
-	MAY(err, 0);
+	MAY(err);
 	e->len = 0;
 	put(e);
 	return err;
@@ -525,7 +496,11 @@ static int do_promote(struct actor *a, const __u64 *arg)
 		req.nr_results = ARRAY_SIZE(results);
 	}
 	err = result(ioctl(arena_fd, PAGEARENA_IOC_PROMOTE, &req));
-	MAY(err, EINTR);
+	MAY(err, EINTR, EOPNOTSUPP);
+	if (err == -EOPNOTSUPP && run->prog->cfg.huge != PAGEARENA_HUGE_OFF)
+		fail("PROMOTE: %s", strerror(-err));
+	if (err == -EOPNOTSUPP)
+		return err;
 	for (i = 0; i < ARRAY_SIZE(req.counts); i++)
 		sum += req.counts[i];
 	if ((!err && sum != len / HUGE) || sum > len / HUGE)
@@ -535,4 +510,447 @@ static int do_promote(struct actor *a, const __u64 *arg)
 		if (results[i] >= PAGEARENA_PROMOTE_NR)
 			fail("PROMOTE: result %u", results[i]);
 	return err;
+}
+
+/* Looking */
+
+static int do_stats(struct actor *a, const __u64 *arg)
+{
+	struct pagearena_stats st = { .size = sizeof(st), .flags = arg[0] & 1 };
+	int err = result(ioctl(arena_fd, PAGEARENA_IOC_STATS, &st));
+
+	(void)a;
+	MAY(err);
+	if (st.heap_sys != st.heap_inuse + st.heap_idle || st.heap_released > st.heap_idle ||
+	    st.backed != st.backed_inuse + st.backed_free ||
+	    st.backed != st.huge_bytes + st.small_bytes || st.backed_peak < st.backed ||
+	    st.inuse_peak < st.heap_inuse || st.heap_sys > bytes ||
+	    st.bytes_pool_zeroed != st.pool_bytes + st.bytes_pool_unused + st.nr_pool_hit * HUGE)
+		fail("STATS: sys %llu, inuse %llu, idle %llu, released %llu, backed %llu = %llu + %llu = %llu + %llu",
+		     st.heap_sys, st.heap_inuse, st.heap_idle, st.heap_released, st.backed,
+		     st.backed_inuse, st.backed_free, st.huge_bytes, st.small_bytes);
+	return err;
+}
+
+static int do_spans(struct actor *a, const __u64 *arg)
+{
+	struct pagearena_span list[64];
+	__u64 at = arg[0] % bytes;
+	struct pagearena_spans req = { .size = sizeof(req), .offset = at,
+				       .spans = (uintptr_t)list, .count = 1 + arg[1] % 64 };
+	int err = result(ioctl(arena_fd, PAGEARENA_IOC_SPANS, &req));
+	__u32 i;
+
+	(void)a;
+	MAY(err, ENOMEM);
+	if (err)
+		return err;
+	for (i = 0; i < req.count; i++)
+		if (!list[i].length || list[i].length % page || list[i].backed > list[i].length ||
+		    list[i].huge > list[i].backed || list[i].state > PAGEARENA_SPAN_TRANSIT ||
+		    (i && list[i].offset != list[i - 1].offset + list[i - 1].length))
+			fail("SPANS from %llu: number %u: %llu bytes at %llu, %llu backed",
+			     at, i, list[i].length, list[i].offset, list[i].backed);
+	if (req.count && (list[0].offset > at || list[0].offset + list[0].length <= at))
+		fail("SPANS from %llu: the first at %llu", at, list[0].offset);
+	return err;
+}
+
+static int do_query(struct actor *a, const __u64 *arg)
+{
+	struct pagearena_query req = { .size = sizeof(req), .offset = arg[0] % bytes };
+	int err = result(ioctl(arena_fd, PAGEARENA_IOC_QUERY, &req));
+
+	(void)a;
+	MAY(err, ENOENT);
+	if (!err && (req.span.offset > req.offset ||
+		     req.span.offset + req.span.length <= req.offset))
+		fail("QUERY of %llu: %llu bytes at %llu", req.offset, req.span.length,
+		     req.span.offset);
+	return err;
+}
+
+static int do_info(struct actor *a, const __u64 *arg)
+{
+	struct pagearena_info info = { .size = sizeof(info) };
+	int err = result(ioctl(arena_fd, PAGEARENA_IOC_INFO, &info));
+
+	(void)a;
+	(void)arg;
+	MAY(err);
+	if (info.arena_id != run->arena_id || info.arena_bytes != bytes || info.span_page != page)
+		fail("INFO: arena %llu of %llu bytes", info.arena_id, info.arena_bytes);
+	return err;
+}
+
+static int do_policy(struct actor *a, const __u64 *arg)
+{
+	__u64 rng = arg[1];
+	struct pagearena_policy req = { .size = sizeof(req), .set = arg[0] & 127 };
+	int err;
+
+	(void)a;
+	if (req.set & PAGEARENA_POLICY_PROMOTE_PERCENT)
+		req.promote_percent = (__u32)below(&rng, 101);
+	if (req.set & PAGEARENA_POLICY_PROMOTE_DENSITY)
+		req.promote_density = 1 + (__u32)below(&rng, 100);
+	if (req.set & PAGEARENA_POLICY_SCAVENGE_PERCENT)
+		req.scavenge_percent = (__u32)below(&rng, 101);
+	if (req.set & PAGEARENA_POLICY_RETAIN_PERCENT)
+		req.retain_percent = (__u32)below(&rng, 1001);
+	if (req.set & PAGEARENA_POLICY_SCAVENGE_AGE)
+		req.scavenge_age_ns = below(&rng, 2) ? 0 : below(&rng, 50000000);
+	if (req.set & PAGEARENA_POLICY_LIMIT) {
+		req.limit = arg[2];
+		req.limit_soft = req.limit ? (__u32)below(&rng, 2) : 0;
+	}
+	if (req.set & PAGEARENA_POLICY_POOL)
+		req.pool_bytes = arg[3];
+	err = result(ioctl(arena_fd, PAGEARENA_IOC_POLICY, &req));
+	MAY(err, ENOMEM, EINTR);
+	return err;
+}
+
+/* Batches */
+
+/* An operation of a batch, and the span that it is about. */
+struct batched {
+	struct span_entry *e;
+	struct pagearena_op asked;
+	__u64 had;
+};
+
+static void batch_make(struct actor *a, struct batched *b, __u64 *rng)
+{
+	struct pagearena_op *op = &b->asked;
+
+	b->e = NULL;
+	switch (below(rng, 8)) {
+	case 0 ... 2:
+		b->e = take_empty(a);
+		op->op = PAGEARENA_OP_ALLOC;
+		op->flags = (__u32)below(rng, 4);
+		op->length = below(rng, 8) ? 1 + below(rng, 64 * KiB) : 1 + below(rng, 3 * MiB);
+		op->align = below(rng, 8) ? 0 : (__u64)4096 << below(rng, 10);
+		break;
+	case 3 ... 4:
+		b->e = take(a, below(rng, SPANS_MAX));
+		if (!b->e)
+			break;
+		op->op = PAGEARENA_OP_FREE;
+		op->offset = b->e->at;
+		op->length = below(rng, 2) ? b->e->len : 0;
+		disown(b->e, b->e->at, b->e->len);
+		break;
+	case 5:
+		b->e = take(a, below(rng, SPANS_MAX));
+		if (!b->e)
+			break;
+		op->op = PAGEARENA_OP_RESIZE;
+		op->flags = (__u32)below(rng, 4);
+		op->offset = b->e->at;
+		op->length = page + below(rng, b->e->len * 2);
+		b->had = b->e->len;
+		if (ALIGN_UP(op->length, page) < b->had)
+			disown(b->e, b->e->at + ALIGN_UP(op->length, page),
+			       b->had - ALIGN_UP(op->length, page));
+		break;
+	case 6:
+		b->asked.op = PAGEARENA_OP_SCAVENGE;
+		op->offset = below(rng, bytes / HUGE + 1) * HUGE;
+		op->length = HUGE * (1 + below(rng, 3));
+		break;
+	default:
+		op->op = below(rng, 2) ? PAGEARENA_OP_PROMOTE : (__u32)below(rng, 8);
+		if (op->op == PAGEARENA_OP_PROMOTE) {
+			op->offset = below(rng, bytes / HUGE + 1) * HUGE;
+			op->length = HUGE;
+		} else {
+			op->length = 1; /* NOP, and what is none: refused */
+			op->op = op->op < PAGEARENA_OP_NR ? PAGEARENA_OP_NOP : op->op;
+		}
+		return;
+	}
+	if (!b->e && op->op != PAGEARENA_OP_SCAVENGE)
+		*op = (struct pagearena_op){ .op = PAGEARENA_OP_NOP };
+}
+
+/* The pages from @at on belong to the span after all; nobody knows what they hold. */
+static void own_again(const struct span_entry *e, __u64 at, __u64 len)
+{
+	own(e, at, len, UNKNOWN);
+}
+
+static void batch_done(struct batched *b, const struct pagearena_op *got, bool tried)
+{
+	const struct pagearena_op *op = &b->asked;
+	struct span_entry *e = b->e;
+	__u64 len = ALIGN_UP(op->length, page);
+	int err = tried ? got->result : -EINTR;
+
+	switch (op->op) {
+	case PAGEARENA_OP_ALLOC:
+		if (!err)
+			allocated(e, op, got);
+		else if (tried && err != -ENOMEM)
+			fail("BATCH: ALLOC: %s", strerror(-err));
+		break;
+	case PAGEARENA_OP_FREE:
+		if (tried && err)
+			fail("BATCH: FREE: %s", strerror(-err));
+		if (err)
+			own_again(e, e->at, e->len);
+		else
+			e->len = 0;
+		break;
+	case PAGEARENA_OP_RESIZE:
+		if (!err) {
+			if (got->length != len)
+				fail("BATCH: RESIZE to %llu: %llu", len, got->length);
+			if (len > b->had)
+				own(e, e->at + b->had, len - b->had,
+				    got->out_flags & PAGEARENA_ALLOCED_ZERO ? ZERO : UNKNOWN);
+			e->len = len;
+		} else if (len < b->had) {
+			if (tried)
+				fail("BATCH: RESIZE: %s", strerror(-err));
+			own_again(e, e->at + len, b->had - len);
+		} else if (tried && err != -ENOMEM && err != -EEXIST && err != -EBUSY) {
+			fail("BATCH: RESIZE: %s", strerror(-err));
+		}
+		break;
+	}
+	if (e)
+		put(e);
+}
+
+static int do_batch(struct actor *a, const __u64 *arg)
+{
+	unsigned int nr = 1 + (unsigned int)(arg[0] % 96), i;
+	struct batched b[96] = {};
+	struct pagearena_op ops[96];
+	struct pagearena_batch req = { .size = sizeof(req), .flags = arg[2] & 1,
+				       .ops = (uintptr_t)ops, .count = nr };
+	__u64 rng = arg[1];
+	int err;
+
+	for (i = 0; i < nr; i++) {
+		batch_make(a, &b[i], &rng);
+		ops[i] = b[i].asked;
+	}
+	err = result(ioctl(arena_fd, PAGEARENA_IOC_BATCH, &req));
+	MAY(err, EINTR);
+	if (req.done > nr || req.failed > req.done)
+		fail("BATCH of %u: %u done, %u failed", nr, req.done, req.failed);
+	for (i = 0; i < nr; i++)
+		batch_done(&b[i], &ops[i], i < req.done);
+	return err;
+}
+
+/* What must be refused */
+
+/* Calls of which any garbage may be told, as none of them takes memory away. */
+static int bad_bytes(struct actor *a, __u64 what, __u64 seed)
+{
+	static const unsigned int calls[] = {
+		PAGEARENA_IOC_INFO, PAGEARENA_IOC_SETUP, PAGEARENA_IOC_STATS, PAGEARENA_IOC_QUERY,
+		PAGEARENA_IOC_SCAVENGE, PAGEARENA_IOC_PROMOTE, PAGEARENA_IOC_POLICY,
+	};
+	static const __u32 sizes[] = {
+		sizeof(struct pagearena_info), sizeof(struct pagearena_setup),
+		sizeof(struct pagearena_stats), sizeof(struct pagearena_query),
+		sizeof(struct pagearena_scavenge), sizeof(struct pagearena_promote),
+		sizeof(struct pagearena_policy),
+	};
+	unsigned int call = (unsigned int)(what % ARRAY_SIZE(calls)), i, times;
+	__u32 buf[1024] = {}, size = sizes[call];
+
+	(void)a;
+	times = (unsigned int)below(&seed, 6);
+	if (below(&seed, 4) == 0)
+		size = (__u32)below(&seed, 5000);
+	buf[0] = size;
+	for (i = 0; i < times; i++) {
+		unsigned int at = 1 + (unsigned int)below(&seed, 2 * size / 8 + 4);
+
+		if (at < 1024)
+			buf[at] = below(&seed, 2) ? (__u32)rnd(&seed) : 1u << below(&seed, 32);
+	}
+	return result(ioctl(arena_fd, calls[call], buf));
+}
+
+static int bad_free(struct actor *a, __u64 seed)
+{
+	struct span_entry *e = take(a, rnd(&seed));
+	struct pagearena_free req = { .size = sizeof(req) };
+	int err;
+
+	if (!e)
+		return SKIPPED;
+	switch (below(&seed, 4)) {
+	case 0: /* its inside */
+		req.offset = e->at + (e->len > page ? page : 1);
+		break;
+	case 1: /* not its length */
+		req.offset = e->at;
+		req.length = e->len + page * (1 + below(&seed, 5));
+		break;
+	case 2:
+		req.offset = bytes + page * below(&seed, 100);
+		break;
+	default:
+		req.offset = e->at;
+		req.flags = 1u << below(&seed, 32);
+	}
+	err = result(ioctl(arena_fd, PAGEARENA_IOC_FREE, &req));
+	if (!err)
+		fail("FREE of %llu bytes at %llu, flags %x", req.length, req.offset, req.flags);
+	put(e);
+	return err;
+}
+
+/* A span that is damaged on purpose, to see that it is found. */
+int do_corrupt(struct actor *a, const __u64 *arg)
+{
+	struct span_entry *e = take(a, arg[0]);
+	int i;
+
+	if (!e)
+		return SKIPPED;
+	for (i = 0; i < 8; i++)
+		*(volatile __u64 *)(slot_addr(0, e->at) + 512 * i) = 0xbadbadbadbadbadULL;
+	put(e);
+	return 0;
+}
+
+static int do_bad(struct actor *a, const __u64 *arg)
+{
+	__u64 seed = arg[2];
+	void *where;
+	int err;
+
+	switch (arg[0] % 4) {
+	case 0:
+		err = bad_free(a, seed);
+		break;
+	case 1: /* the structure lies in the arena, or nowhere */
+		where = below(&seed, 4) ? slot_addr((unsigned int)below(&seed, SLOTS),
+						    below(&seed, bytes / 8 + 64) * 8) :
+					  (void *)(uintptr_t)rnd(&seed);
+		err = result(ioctl(arena_fd, PAGEARENA_IOC_INFO + (unsigned int)arg[1] % 13, where));
+		if (!err)
+			fail("call %llu succeeds at %p", arg[1] % 13, where);
+		break;
+	case 2:
+		err = result(ioctl(arena_fd, (unsigned long)rnd(&seed), NULL));
+		break;
+	default:
+		err = bad_bytes(a, arg[1], seed);
+	}
+	if (err == -EUCLEAN)
+		fail("the heap says that it is damaged");
+	return err;
+}
+
+#define ENTRY(name, args, weight)	[K_##name] = do_##name,
+static int (*const kinds[KIND_NR])(struct actor *a, const __u64 *arg) = { KINDS(ENTRY) };
+
+/* Does what a line says: 0, a negative errno, or SKIPPED. */
+int do_line(struct actor *a, const struct line *line)
+{
+	int err = kinds[line->kind](a, line->arg);
+
+	if (err == SKIPPED)
+		atomic_fetch_add_explicit(&totals->skipped[line->kind], 1, memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&totals->done[line->kind], 1, memory_order_relaxed);
+	if (err < 0 && err > -ERRNO_MAX)
+		atomic_fetch_add_explicit(&totals->errors[line->kind][-err], 1,
+					  memory_order_relaxed);
+	return err;
+}
+
+static void catch(int sig, void (*fn)(int sig, siginfo_t *info, void *context))
+{
+	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+	action.sa_sigaction = fn;
+	sigaction(sig, &action, NULL);
+}
+
+/* A process begins, with the arena mapped in slot 0. */
+bool proc_begin(unsigned int proc, int fd)
+{
+	struct sigaction nothing = { .sa_handler = on_nothing };
+	void *map;
+
+	self = proc;
+	arena_fd = fd;
+	catch(SIGSEGV, on_fault);
+	catch(SIGBUS, on_fault);
+	sigaction(SIGUSR1, &nothing, NULL);
+	bytes = run->bytes;
+	page = run->page;
+	mmu_page = (__u64)sysconf(_SC_PAGESIZE);
+	memset(slot_map, 0, sizeof(slot_map));
+	map = mmap(slot_addr(0, 0), bytes, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	if (map == MAP_FAILED)
+		return false;
+	memset(slot_map[0], M_MAPPED | M_READ | M_WRITE, bytes / UNIT);
+	return maps_begin();
+}
+
+/* After all processes have ended: everything that is known, and then nothing must be left. */
+void final_check(int fd)
+{
+	struct pagearena_scavenge scavenge = {
+		.size = sizeof(scavenge), .bytes = ~0ULL,
+		.flags = PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE,
+	};
+	struct pagearena_policy off = {
+		.size = sizeof(off),
+		.set = PAGEARENA_POLICY_PROMOTE_PERCENT | PAGEARENA_POLICY_POOL,
+	};
+	struct pagearena_stats st = { .size = sizeof(st) };
+	struct actor a = { .nr = ACTORS_MAX };
+	struct span_entry *e;
+	char text[256];
+	__u64 sum = 0, nr = 0;
+	int i;
+
+	if (!recount_ok(run->arena_id, text, sizeof(text)))
+		fail("recount at the end: %s", text);
+	for (i = 0; i < SPANS_MAX; i++)
+		if (run->span[i].len) {
+			sum += run->span[i].len;
+			nr++;
+		}
+	if (ioctl(fd, PAGEARENA_IOC_STATS, &st))
+		fail("STATS at the end: %s", strerror(errno));
+	if (!run->inexact && (st.heap_inuse != sum || st.spans_inuse != nr))
+		fail("at the end %llu bytes are allocated in %llu spans, not %llu in %llu",
+		     st.heap_inuse, st.spans_inuse, sum, nr);
+	while ((e = take(&a, 0))) {
+		const struct pagearena_free req = { .size = sizeof(req), .offset = e->at,
+						    .length = e->len };
+
+		check_units(0, e->at / UNIT, e->len / UNIT);
+		disown(e, e->at, e->len);
+		if (ioctl(fd, PAGEARENA_IOC_FREE, &req))
+			fail("FREE at the end: %s", strerror(errno));
+		e->len = 0;
+		put(e);
+	}
+	if (ioctl(fd, PAGEARENA_IOC_POLICY, &off))
+		fail("POLICY at the end: %s", strerror(errno));
+	if (ioctl(fd, PAGEARENA_IOC_SCAVENGE, &scavenge))
+		fail("SCAVENGE at the end: %s", strerror(errno));
+	if (ioctl(fd, PAGEARENA_IOC_STATS, &st))
+		fail("STATS at the end: %s", strerror(errno));
+	if (!run->inexact && (st.heap_inuse || st.backed))
+		fail("when all is freed %llu bytes are allocated, %llu backed", st.heap_inuse,
+		     st.backed);
+	if (!recount_ok(run->arena_id, text, sizeof(text)))
+		fail("recount after the end: %s", text);
 }
