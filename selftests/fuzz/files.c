@@ -112,22 +112,24 @@ int do_dup(struct actor *a, const __u64 *arg)
 int do_kill(struct actor *a, const __u64 *arg)
 {
 	struct proc_entry *victim = &run->proc[arg[0] % run->prog->cfg.procs];
+	pid_t pid = atomic_load(&victim->pid);
 
 	(void)a;
-	if (!atomic_load(&victim->ready))
+	if (!atomic_load(&victim->ready) || pid <= 0)
 		return SKIPPED;
 	atomic_store(&victim->killed, true);
-	return result(kill(atomic_load(&victim->pid), SIGKILL));
+	return result(kill(pid, SIGKILL));
 }
 
 int do_signal(struct actor *a, const __u64 *arg)
 {
 	struct proc_entry *victim = &run->proc[arg[0] % run->prog->cfg.procs];
+	pid_t pid = atomic_load(&victim->pid);
 
 	(void)a;
-	if (!atomic_load(&victim->ready))
+	if (!atomic_load(&victim->ready) || pid <= 0)
 		return SKIPPED;
-	return result(kill(atomic_load(&victim->pid), SIGUSR1));
+	return result(kill(pid, SIGUSR1));
 }
 
 /* Calls that a file of this kind has little to do with. */

@@ -61,6 +61,7 @@
 	X(info, 0, 1)		\
 	X(policy, 4, 1)		\
 	X(batch, 4, 4)		\
+	X(churn, 3, 3)		\
 	X(bad, 4, 4)		\
 	X(write, 4, 16)		\
 	X(check, 3, 10)		\
@@ -185,6 +186,8 @@ struct run {
 struct totals {
 	_Atomic __u64 done[KIND_NR];
 	_Atomic __u64 skipped[KIND_NR];
+	_Atomic __u64 ns[KIND_NR];
+	_Atomic __u64 batched; /* operations in batches */
 	_Atomic __u64 errors[KIND_NR][ERRNO_MAX];
 };
 

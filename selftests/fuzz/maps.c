@@ -159,6 +159,10 @@ int do_mmap(struct actor *a, const __u64 *arg)
 			fail("mmap() that must not be succeeds");
 		return err;
 	}
+	if ((arg[4] & 192) == 192) {
+		u = 0;
+		nr = bytes / UNIT;
+	}
 	if (arg[4] & 1)
 		flags |= MAP_POPULATE;
 	if ((arg[4] & 6) == 6)
@@ -294,7 +298,7 @@ int do_madvise(struct actor *a, const __u64 *arg)
 	if (!err && (advice == MADV_FREE || advice == MADV_REMOVE || advice == MADV_WIPEONFORK))
 		fail("madvise(%d) succeeds", advice);
 	MAY(err, EINVAL, ENOMEM, EFAULT, EBUSY, EIO, EINTR, EAGAIN, EOPNOTSUPP, EPERM, EACCES,
-	    EBADF, EHWPOISON);
+	    EBADF, ENODEV, EHWPOISON);
 	return err;
 }
 
@@ -440,7 +444,8 @@ int do_drain(struct actor *a, const __u64 *arg)
 	(void)a;
 	pthread_mutex_lock(&pipe_lock);
 	while (nr-- && pipe_nr) {
-		struct work w = { .p = (char *)buf, .u = pipe_unit[0], .nr = 1 };
+		struct work w = { .p = (char *)buf, .u = pipe_unit[0], .nr = 1,
+				  .torn = true };
 
 		if (arg[1] & 1) {
 			null = open("/dev/null", O_WRONLY | O_CLOEXEC);

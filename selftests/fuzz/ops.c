@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ops.h"
@@ -90,6 +91,17 @@ void write_units(void *arg)
 	}
 }
 
+/* A word of which each byte is zero, or is at its place. */
+static bool torn_word(__u64 v, __u64 want)
+{
+	__u64 mask = ~(SEED_MASK << 9), byte;
+
+	for (byte = 0xff; byte; byte <<= 8)
+		if (v & byte && (v & mask & byte) != (want & mask & byte))
+			return false;
+	return true;
+}
+
 /* Any time: zero, or in its place. */
 void weak_units(void *arg)
 {
@@ -103,7 +115,8 @@ void weak_units(void *arg)
 		for (j = 0; j < UNIT / 8; j++) {
 			__u64 v = from[j];
 
-			if (v && (v & ~(SEED_MASK << 9)) != (want | j)) {
+			if (v && (v & ~(SEED_MASK << 9)) != (want | j) &&
+			    !(w->torn && torn_word(v, want | j))) {
 				w->bad = i * UNIT + j * 8 + 1;
 				w->was = v;
 				return;
@@ -196,33 +209,47 @@ static __u16 span_number(const struct span_entry *e)
 	return (__u16)(e - run->span + 1);
 }
 
-/* [at, at + len) belongs to a span now. */
-static void own(const struct span_entry *e, __u64 at, __u64 len, __u8 what)
+/* For spans that an actor has for a moment, without an entry. */
+static __u16 actor_number(const struct actor *a)
+{
+	return (__u16)(SPANS_MAX + 1 + a->nr);
+}
+
+/* [at, at + len) belongs to somebody now. */
+static void own_as(__u16 number, __u64 at, __u64 len, __u8 what)
 {
 	__u64 i;
 
 	for (i = at / UNIT; i < (at + len) / UNIT; i++) {
-		__u16 had = atomic_exchange(&run->unit[i].span, span_number(e));
+		__u16 had = atomic_exchange(&run->unit[i].span, number);
 
 		if (had)
-			fail("%llu is allocated twice: spans %u and %u",
-			     (unsigned long long)i * UNIT, had, span_number(e));
+			fail("%llu is allocated twice: spans %u and %u", i * UNIT, had, number);
 		run->unit[i].what = what;
 	}
 }
 
 /* It is about to be freed. */
-static void disown(const struct span_entry *e, __u64 at, __u64 len)
+static void disown_as(__u16 number, __u64 at, __u64 len)
 {
 	__u64 i;
 
 	for (i = at / UNIT; i < (at + len) / UNIT; i++) {
 		__u16 had = atomic_exchange(&run->unit[i].span, 0);
 
-		if (had != span_number(e))
-			fail("the model is wrong at %llu: %u, not %u",
-			     (unsigned long long)i * UNIT, had, span_number(e));
+		if (had != number)
+			fail("the model is wrong at %llu: %u, not %u", i * UNIT, had, number);
 	}
+}
+
+static void own(const struct span_entry *e, __u64 at, __u64 len, __u8 what)
+{
+	own_as(span_number(e), at, len, what);
+}
+
+static void disown(const struct span_entry *e, __u64 at, __u64 len)
+{
+	disown_as(span_number(e), at, len);
 }
 
 /*
@@ -231,8 +258,15 @@ static void disown(const struct span_entry *e, __u64 at, __u64 len)
  */
 void adopt_orphans(unsigned int proc)
 {
-	unsigned int s, t;
+	unsigned int s, t, first = SPANS_MAX + 1 + proc * THREADS_MAX;
 	__u64 i;
+
+	for (i = 0; i < UNITS_MAX; i++) {
+		__u16 had = atomic_load(&run->unit[i].span);
+
+		if (had >= first && had < first + THREADS_MAX)
+			atomic_store(&run->unit[i].span, 0);
+	}
 
 	for (s = 0; s < SPANS_MAX; s++) {
 		struct span_entry *e = &run->span[s];
@@ -345,9 +379,8 @@ void may(const char *name, int err, const int *list, unsigned int nr)
 
 /* Allocation */
 
-/* After a successful ALLOC. */
-static void allocated(struct span_entry *e, const struct pagearena_op *asked,
-		      const struct pagearena_op *got)
+/* What a successful ALLOC gave is what was asked for. */
+static void check_alloc(const struct pagearena_op *asked, const struct pagearena_op *got)
 {
 	__u64 len = ALIGN_UP(asked->length, page), align = MAX(asked->align, page);
 
@@ -361,6 +394,13 @@ static void allocated(struct span_entry *e, const struct pagearena_op *asked,
 		     asked->flags, (unsigned long long)asked->offset,
 		     (unsigned long long)got->length, (unsigned long long)got->offset,
 		     got->out_flags);
+}
+
+/* After a successful ALLOC. */
+static void allocated(struct span_entry *e, const struct pagearena_op *asked,
+		      const struct pagearena_op *got)
+{
+	check_alloc(asked, got);
 	own(e, got->offset, got->length,
 	    got->out_flags & PAGEARENA_ALLOCED_ZERO ? ZERO : UNKNOWN);
 	e->at = got->offset;
@@ -392,7 +432,7 @@ static int alloc_at(struct actor *a, __u64 at, __u64 len, __u64 align, __u32 fla
 
 static int do_alloc(struct actor *a, const __u64 *arg)
 {
-	int err = alloc_at(a, 0, arg[0], arg[1], arg[2] & 3);
+	int err = alloc_at(a, 0, MAX(arg[0], (__u64)1), arg[1], arg[2] & 3);
 
 	MAY(err, ENOMEM, -SKIPPED);
 	return err;
@@ -400,7 +440,7 @@ static int do_alloc(struct actor *a, const __u64 *arg)
 
 static int do_fixed(struct actor *a, const __u64 *arg)
 {
-	int err = alloc_at(a, arg[0] % bytes / page * page, arg[1], 0,
+	int err = alloc_at(a, arg[0] % bytes / page * page, MAX(arg[1], (__u64)1), 0,
 			   (arg[2] & 3) | PAGEARENA_ALLOC_FIXED);
 
 	MAY(err, ENOMEM, EEXIST, EBUSY, -SKIPPED);
@@ -430,8 +470,8 @@ static int do_resize(struct actor *a, const __u64 *arg)
 {
 	struct span_entry *e = take(a, arg[0]);
 	struct pagearena_resize req = { .size = sizeof(req), .flags = arg[2] & 3,
-					.length = arg[1] };
-	__u64 len = ALIGN_UP(arg[1], page), had;
+					.length = MAX(arg[1], (__u64)1) };
+	__u64 len = ALIGN_UP(req.length, page), had;
 	int err;
 
 	if (!e)
@@ -468,7 +508,7 @@ static int do_scavenge(struct actor *a, const __u64 *arg)
 	static const __u32 flags[] = { 0, 0, PAGEARENA_SCAVENGE_BREAK,
 				       PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE };
 	struct pagearena_scavenge req = { .size = sizeof(req), .flags = flags[arg[1] & 3],
-					  .bytes = arg[0], .min_age_ns = arg[2] };
+					  .bytes = MAX(arg[0], (__u64)1), .min_age_ns = arg[2] };
 	int err = result(ioctl(arena_fd, PAGEARENA_IOC_SCAVENGE, &req));
 
 	(void)a;
@@ -479,7 +519,7 @@ static int do_scavenge(struct actor *a, const __u64 *arg)
 static int do_promote(struct actor *a, const __u64 *arg)
 {
 	__u64 at = arg[0] % bytes / HUGE * HUGE, sum = 0;
-	__u64 len = MIN(ALIGN_UP(arg[1], HUGE), ALIGN_UP(bytes, HUGE) - at);
+	__u64 len = MIN(ALIGN_UP(MAX(arg[1], HUGE), HUGE), ALIGN_UP(bytes, HUGE) - at);
 	__u32 results[ARENA_MAX / HUGE];
 	struct pagearena_promote req = { .size = sizeof(req), .offset = at, .length = len,
 					 .min_density = (__u32)(arg[2] % 101),
@@ -742,9 +782,93 @@ static int do_batch(struct actor *a, const __u64 *arg)
 	MAY(err, EINTR);
 	if (req.done > nr || req.failed > req.done)
 		fail("BATCH of %u: %u done, %u failed", nr, req.done, req.failed);
+	atomic_fetch_add_explicit(&totals->batched, req.done, memory_order_relaxed);
 	for (i = 0; i < nr; i++)
 		batch_done(&b[i], &ops[i], i < req.done);
 	return err;
+}
+
+/* Many spans for a moment: allocated, some of them touched and resized, and freed. */
+#define CHURN	256
+
+static void churn_batch(struct pagearena_op *ops, unsigned int nr)
+{
+	struct pagearena_batch req = { .size = sizeof(req) };
+	unsigned int done = 0;
+
+	while (done < nr) {
+		req.ops = (uintptr_t)(ops + done);
+		req.count = nr - done;
+		req.done = 0;
+		req.failed = 0;
+		if (ioctl(arena_fd, PAGEARENA_IOC_BATCH, &req) && errno != EINTR)
+			fail("BATCH of %u: %s", nr - done, strerror(errno));
+		if (req.done > nr - done)
+			fail("BATCH of %u: %u done", nr - done, req.done);
+		atomic_fetch_add_explicit(&totals->batched, req.done, memory_order_relaxed);
+		done += req.done;
+	}
+}
+
+static void churn_touch(const struct pagearena_op *op)
+{
+	__u64 u = op->offset / UNIT;
+	struct work w = { .u = u, .nr = 1, .seed = u };
+
+	if (op->out_flags & PAGEARENA_ALLOCED_ZERO)
+		check_units(0, u, 1);
+	access_units(0, &w, write_units, "churn");
+}
+
+static int do_churn(struct actor *a, const __u64 *arg)
+{
+	unsigned int nr = 1 + (unsigned int)(arg[0] % CHURN), rounds = 1 + arg[2] % 8, i, j;
+	struct pagearena_op asked[CHURN], ops[CHURN], other;
+	__u64 rng = arg[1];
+
+	while (rounds--) {
+		memset(asked, 0, sizeof(asked));
+		for (i = 0; i < nr; i++) {
+			asked[i].op = PAGEARENA_OP_ALLOC;
+			asked[i].length = 1 + below(&rng, below(&rng, 8) ? 4 * page : 32 * page);
+			asked[i].align = below(&rng, 16) ? 0 : (__u64)4096 << below(&rng, 7);
+			asked[i].flags = below(&rng, 16) ? 0 : (__u32)below(&rng, 4);
+			ops[i] = asked[i];
+		}
+		churn_batch(ops, nr);
+		j = 0;
+		for (i = 0; i < nr; i++) {
+			if (ops[i].result && ops[i].result != -ENOMEM)
+				fail("churn: ALLOC: %s", strerror(-ops[i].result));
+			if (ops[i].result)
+				continue;
+			check_alloc(&asked[i], &ops[i]);
+			own_as(actor_number(a), ops[i].offset, ops[i].length,
+			       ops[i].out_flags & PAGEARENA_ALLOCED_ZERO ? ZERO : UNKNOWN);
+			if (below(&rng, 16) == 0)
+				churn_touch(&ops[i]);
+			ops[j].op = PAGEARENA_OP_FREE;
+			ops[j].flags = 0;
+			ops[j].offset = ops[i].offset;
+			ops[j].length = ops[i].length;
+			ops[j++].align = 0;
+		}
+		for (i = 0; i < j; i++)
+			disown_as(actor_number(a), ops[i].offset, ops[i].length);
+		for (i = 0; i < j; i++) {
+			unsigned int k = (unsigned int)below(&rng, j);
+
+			other = ops[i];
+			ops[i] = ops[k];
+			ops[k] = other;
+		}
+		churn_batch(ops, j);
+		for (i = 0; i < j; i++)
+			if (ops[i].result)
+				fail("churn: FREE of %llu: %s", ops[i].offset,
+				     strerror(-ops[i].result));
+	}
+	return 0;
 }
 
 /* What must be refused */
@@ -858,8 +982,15 @@ static int (*const kinds[KIND_NR])(struct actor *a, const __u64 *arg) = { KINDS(
 /* Does what a line says: 0, a negative errno, or SKIPPED. */
 int do_line(struct actor *a, const struct line *line)
 {
-	int err = kinds[line->kind](a, line->arg);
+	struct timespec from, to;
+	int err;
 
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	err = kinds[line->kind](a, line->arg);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	atomic_fetch_add_explicit(&totals->ns[line->kind],
+				  (__u64)(to.tv_sec - from.tv_sec) * 1000000000 +
+				  (__u64)(to.tv_nsec - from.tv_nsec), memory_order_relaxed);
 	if (err == SKIPPED)
 		atomic_fetch_add_explicit(&totals->skipped[line->kind], 1, memory_order_relaxed);
 	else
@@ -882,6 +1013,7 @@ static void catch(int sig, void (*fn)(int sig, siginfo_t *info, void *context))
 bool proc_begin(unsigned int proc, int fd)
 {
 	struct sigaction nothing = { .sa_handler = on_nothing };
+	unsigned int i;
 	void *map;
 
 	self = proc;
@@ -897,6 +1029,13 @@ bool proc_begin(unsigned int proc, int fd)
 		   MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
 	if (map == MAP_FAILED)
 		return false;
+	/* The others begin with what one will have, and with what is not aligned. */
+	for (i = 1; i < SLOTS; i += 2) {
+		map = mmap(slot_addr(i, 0), bytes, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+		if (map != MAP_FAILED)
+			memset(slot_map[i], M_MAPPED | M_READ | M_WRITE, bytes / UNIT);
+	}
 	memset(slot_map[0], M_MAPPED | M_READ | M_WRITE, bytes / UNIT);
 	return maps_begin();
 }

@@ -37,6 +37,7 @@ struct work {
 	__u64 seed;	/* to be written */
 	__u64 bad;	/* where a word was wrong, + 1 */
 	__u64 was;	/* that word */
+	bool torn;	/* copied byte by byte, maybe while it was written */
 };
 
 /* ops.c */

@@ -76,7 +76,7 @@ static void make_config(struct config *cfg, __u64 *rng, unsigned int procs)
 		cfg->limit = below(rng, cfg->bytes) + 256 * KiB;
 	cfg->growth = MIN(cfg->growth, cfg->bytes);
 	cfg->fit = below(rng, 4);
-	cfg->huge = below(rng, 3);
+	cfg->huge = below(rng, 4);
 	if (below(rng, 6) == 0)
 		cfg->flags |= PAGEARENA_SETUP_DEBUG;
 	if (cfg->limit && below(rng, 2))
@@ -156,6 +156,9 @@ static void make_args(struct line *l, __u64 *rng)
 		break;
 	case K_batch:
 		a[0] = 1 + (below(rng, 4) ? below(rng, 24) : below(rng, 96));
+		a[1] = rnd(rng);
+		break;
+	case K_churn:
 		a[1] = rnd(rng);
 		break;
 	case K_bad:

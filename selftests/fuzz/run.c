@@ -2,6 +2,7 @@
 /* Runs a program: its processes, their threads, and what must be true when all is over. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -110,10 +112,28 @@ static void kcov_reset(struct actor *a)
 /* Threads */
 
 /* Waits until all lines before this one are done. */
-static void wait_turn(__u32 line)
+static bool wait_turn(const struct actor *a, __u32 line)
 {
-	while (atomic_load(&run->turn) != line)
-		sched_yield();
+	__u32 turn;
+
+	while ((turn = atomic_load(&run->turn)) != line) {
+		if (atomic_load(&run->failed))
+			return false;
+		syscall(SYS_futex, &run->turn, FUTEX_WAIT_BITSET, turn,
+			NULL, NULL, 1u << a->nr);
+	}
+	return true;
+}
+
+/* The next line may be done: wakes who is to do it. */
+static void next_turn(__u32 line)
+{
+	const struct line *l = &run->prog->line[line];
+
+	atomic_store(&run->turn, line);
+	if (line < run->prog->nr)
+		syscall(SYS_futex, &run->turn, FUTEX_WAKE_BITSET, ACTORS_MAX, NULL, NULL,
+			1u << (l->proc * THREADS_MAX + l->thread));
 }
 
 static void *actor_main(void *arg)
@@ -130,14 +150,14 @@ static void *actor_main(void *arg)
 
 		if (l->proc != a->proc || l->thread != thread)
 			continue;
-		if (p->cfg.serial)
-			wait_turn(i);
+		if (p->cfg.serial && !wait_turn(a, i))
+			break;
 		atomic_store(pos, i + 1);
 		kcov_reset(a);
 		do_line(a, l);
 		kcov_collect(a);
 		if (p->cfg.serial)
-			atomic_store(&run->turn, i + 1);
+			next_turn(i + 1);
 	}
 	atomic_store(pos, p->nr);
 	return NULL;
@@ -150,6 +170,7 @@ static __noreturn void proc_main(unsigned int proc, int fd)
 	unsigned int i, nr = (unsigned int)run->prog->cfg.threads;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	atomic_store(&run->proc[proc].pid, getpid());
 	if (!proc_begin(proc, fd))
 		fail("process %u cannot map the arena: %s", proc, strerror(errno));
 	atomic_store(&run->proc[proc].ready, true);
@@ -175,8 +196,10 @@ static void start_proc(unsigned int proc, int fd)
 	pid = fork();
 	if (!pid)
 		proc_main(proc, fd);
-	if (pid < 0)
-		fail("fork: %s", strerror(errno));
+	if (pid < 0) {
+		perror("fork");
+		exit(EXIT_FAILURE);
+	}
 	atomic_store(&run->proc[proc].pid, pid);
 }
 
@@ -199,7 +222,7 @@ static void proc_killed(unsigned int proc)
 	/* It may have been its turn: if the line was begun it is done now. */
 	if (p->cfg.serial && turn < p->nr && p->line[turn].proc == proc &&
 	    atomic_load(&run->pos[proc * THREADS_MAX + p->line[turn].thread]) > turn)
-		atomic_store(&run->turn, turn + 1);
+		next_turn(turn + 1);
 }
 
 static bool proc_done(unsigned int proc)
@@ -258,7 +281,7 @@ static void supervise(int fd, unsigned int seconds)
 		if (pid < 0)
 			break;
 		if (!pid) {
-			if (now() > end && !told) {
+			if (!told && (now() > end || atomic_load(&run->failed) == 2)) {
 				told = true;
 				if (!atomic_load(&run->failed)) {
 					tell_where();
