@@ -3,9 +3,9 @@
  * The fuzzer's command.
  *
  *   fuzz [--ops N] [--seconds N] [--seed N] [--lines N] [--procs N] [--corpus FILE]
- *   fuzz --seed N:N:... | --program FILE   one program; with --times N, so often
+ *   fuzz --run NAME | --program FILE   one program; with --times N, so often
  *
- *   --print        only print the program
+ *   --print        only print the program (of --seed, if there is no other)
  *   --shrink       make a program that fails as small as it can be; also after fuzzing
  *   --by COMMAND   with --program FILE --shrink: it fails as long as COMMAND FILE ends with 0;
  *                  needs no device
@@ -13,6 +13,7 @@
  *   --limit N      seconds for one program (60)
  *   --oom          memory may be short: processes may be killed, and touches fail
  *   --quiet        no line for each program
+ *   --kmsg         the line for each program goes to the kernel's log
  *   --self-test    what needs no device
  *   --control      a program that damages the arena must be found, and made small
  *
@@ -25,6 +26,7 @@
  * Prints TAP.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,7 @@ static struct program prog, other, small;
 static unsigned int lines = 400, procs, times = 8, limit = 60;
 static __u64 edges;
 static bool quiet;
+static int kmsg = -1;
 
 static double now(void)
 {
@@ -252,12 +255,31 @@ static void shrink(struct program *p)
 static void note_failure(const struct name *name)
 {
 	if (name) {
-		printf("# again: fuzz --times 1 --lines %u --procs %u --seed ", lines, procs);
+		printf("# again: fuzz --lines %u --procs %u --run ", lines, procs);
 		name_write(name, stdout);
 		printf("\n");
 	}
 	printf("# %s\n", run->text);
 	fflush(stdout);
+}
+
+/* Before a program is run: it may take the machine along. */
+static void note_run(const struct name *name)
+{
+	char text[NAME_MAX_ * 24 + 32];
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	if (!f)
+		return;
+	fprintf(f, "# run ");
+	name_write(name, f);
+	fprintf(f, "\n");
+	fclose(f);
+	if (!quiet)
+		fputs(text, stdout);
+	fflush(stdout);
+	if (kmsg >= 0 && write(kmsg, text + 2, strlen(text + 2)) < 0)
+		kmsg = -1;
 }
 
 static void shrink_and_print(struct program *p)
@@ -347,12 +369,7 @@ static bool fuzz(__u64 seed, __u64 ops, double seconds, bool do_shrink)
 
 	while (total_ops() < ops && now() - start < seconds) {
 		name_next(&name, seed, nr++, &rng);
-		if (!quiet) {
-			printf("# run ");
-			name_write(&name, stdout);
-			printf("\n");
-			fflush(stdout);
-		}
+		note_run(&name);
 		name_make(&prog, &name);
 		res = run_program(&prog, limit);
 		edges += run->fresh;
@@ -518,6 +535,7 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "lines", required_argument, NULL, 'l' },
 		{ "procs", required_argument, NULL, 'p' },
+		{ "run", required_argument, NULL, 'r' },
 		{ "program", required_argument, NULL, 'f' },
 		{ "corpus", required_argument, NULL, 'c' },
 		{ "times", required_argument, NULL, 'n' },
@@ -527,13 +545,15 @@ int main(int argc, char **argv)
 		{ "shrink", no_argument, NULL, 'S' },
 		{ "oom", no_argument, NULL, 'O' },
 		{ "quiet", no_argument, NULL, 'q' },
+		{ "kmsg", no_argument, NULL, 'k' },
 		{ "self-test", no_argument, NULL, 'T' },
 		{ "control", no_argument, NULL, 'C' },
 		{ }
 	};
 	bool do_shrink = false, print = false, good = true, tests = false, controls = false;
-	__u64 ops = 20000;
-	double seconds = 1e9;
+	bool one = false;
+	__u64 ops = 0;
+	double seconds = 0;
 	struct name name = { .nr = 1, .part = { 1 } };
 	const char *file = NULL, *by = NULL;
 	FILE *f;
@@ -548,8 +568,10 @@ int main(int argc, char **argv)
 			seconds = strtod(optarg, NULL);
 			break;
 		case 's':
+		case 'r':
 			if (!name_read(&name, optarg))
 				usage();
+			one = one || c == 'r';
 			break;
 		case 'l':
 			lines = (unsigned int)strtoul(optarg, NULL, 0);
@@ -582,6 +604,9 @@ int main(int argc, char **argv)
 		case 'O':
 			may_oom = true;
 			break;
+		case 'k':
+			kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+			break;
 		case 'q':
 			quiet = true;
 			break;
@@ -595,8 +620,15 @@ int main(int argc, char **argv)
 			usage();
 		}
 	}
+	/* Either of the two, or what takes some seconds. */
+	if (!ops)
+		ops = seconds ? ~0ULL : 20000;
+	if (!seconds)
+		seconds = 1e9;
 	run = shared(sizeof(*run));
 	totals = shared(sizeof(*totals));
+	if (may_oom)
+		set_oom_score(-1000);
 	if (!access("/sys/kernel/debug/kcov", W_OK))
 		cover = shared(COVER_BITS / 8);
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -633,7 +665,7 @@ int main(int argc, char **argv)
 	} else if (controls) {
 		good = control();
 		printf("%sok 1 fuzz: damage is found\n", good ? "" : "not ");
-	} else if (file || name.nr > 1) {
+	} else if (file || one) {
 		good = again(&prog, times, do_shrink);
 		printf("%sok 1 fuzz: one program\n", good ? "" : "not ");
 	} else {

@@ -211,6 +211,7 @@ enum run_result { RUN_GOOD, RUN_FAILED, RUN_SKIPPED };
 
 enum run_result run_program(const struct program *p, unsigned int seconds);
 __printf(1, 2) void fail(const char *fmt, ...) __noreturn;
+void set_oom_score(int score);
 bool recount_ok(__u64 id, char *text, size_t size);
 
 /* ops.c */

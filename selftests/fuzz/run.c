@@ -62,6 +62,17 @@ bool recount_ok(__u64 id, char *text, size_t size)
 	return !strncmp(text, "ok", 2);
 }
 
+/* Where memory runs out the processes of a program are to die, not who runs it. */
+void set_oom_score(int score)
+{
+	FILE *f = fopen("/proc/self/oom_score_adj", "we");
+
+	if (f) {
+		fprintf(f, "%d", score);
+		fclose(f);
+	}
+}
+
 /* Coverage */
 
 static void kcov_begin(struct actor *a)
@@ -171,6 +182,8 @@ static __noreturn void proc_main(unsigned int proc, int fd)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	atomic_store(&run->proc[proc].pid, getpid());
+	if (may_oom)
+		set_oom_score(500);
 	if (!proc_begin(proc, fd))
 		fail("process %u cannot map the arena: %s", proc, strerror(errno));
 	atomic_store(&run->proc[proc].ready, true);
