@@ -13,7 +13,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
-.PHONY: bench bench-compare
+.PHONY: bench bench-compare fuzz soak
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug
 
@@ -49,7 +49,10 @@ help:
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
 	@echo
-	@echo 'To measure:'
+	@echo 'To look for faults for longer (Documentation/testing.rst):'
+	@echo '  make fuzz [OPS=N] [SEED=N] [KERNEL=stock|debug|fuzz]'
+	@echo '                            random operations of several processes on an arena'
+	@echo '  make soak [HOURS=0.5]     the same, with traces and without memory'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
@@ -68,6 +71,7 @@ tests:
 	$(MAKE) -C userlib O=$(BUILD)/static/userlib STATIC=1 all
 	$(MAKE) -C tools O=$(BUILD)/static/tools STATIC=1 all
 	$(MAKE) -C selftests/device O=$(BUILD)/static/device STATIC=1 all
+	$(MAKE) -C selftests/fuzz O=$(BUILD)/static/fuzz STATIC=1 all
 
 install: lib tools
 	$(MAKE) -C userlib O=$(BUILD)/userlib install
@@ -82,6 +86,15 @@ bench:
 
 bench-compare:
 	@selftests/bench/report compare $(if $(LIMIT),--limit $(LIMIT)) $(A) $(B)
+
+# FUZZ: more options, see selftests/fuzz/run-fuzz --help
+fuzz:
+	@selftests/fuzz/run-fuzz $(if $(KERNEL),--kernel $(KERNEL)) $(if $(OPS),--ops $(OPS)) \
+		$(if $(SEED),--seed $(SEED)) $(FUZZ)
+
+soak:
+	@selftests/fuzz/soak --hours $(or $(HOURS),0.5) $(if $(KERNEL),--kernel $(KERNEL)) \
+		$(if $(SEED),--seed $(SEED)) $(SOAK)
 
 check:
 	@scripts/check
