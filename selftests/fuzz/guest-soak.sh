@@ -4,8 +4,8 @@
 # "make soak" runs this in the virtual machine: for /settings/seconds, at once
 #
 #   free      the fuzzer, with memory as it likes
-#   tight     the fuzzer in a memory cgroup that reclaims all the time (memory.high)
-#   short     the fuzzer in a cgroup in which memory runs out (memory.max)
+#   tight     the fuzzer in a memory cgroup that is reclaimed from all the time
+#   short     the fuzzer in a memory cgroup in which memory runs out (memory.max)
 #   traces    replays of traces, every span checked
 #   pressure  the machine's memory is filled, and emptied again
 #
@@ -31,14 +31,13 @@ meminfo()
 	awk -v key="$1:" '$1 == key { print int($2 / 1024) }' /proc/meminfo
 }
 
-# worker NAME HIGH MAX COMMAND...: in a cgroup of its own
+# worker NAME MAX COMMAND...: in a cgroup of its own
 worker()
 {
 	name=$1
 	mkdir -p $cgroup/"$name"
-	echo "$2" >$cgroup/"$name"/memory.high
-	echo "$3" >$cgroup/"$name"/memory.max
-	shift 3
+	echo "$2" >$cgroup/"$name"/memory.max
+	shift 2
 	(
 		echo 0 >$cgroup/"$name"/cgroup.procs
 		"$@" >$out/"$name" 2>&1
@@ -73,6 +72,15 @@ pressure()
 	done
 }
 
+reclaim()
+{
+	while [ "$(now)" -lt "$seconds" ]; do
+		usleep 300000
+		echo 4M >$cgroup/tight/memory.reclaim && echo 1
+	done 2>/dev/null
+	return 0
+}
+
 # operations NAME: what it says that it has done
 operations()
 {
@@ -88,22 +96,24 @@ sample()
 	arenas=$(find /sys/kernel/debug/pagearena -mindepth 1 -maxdepth 1 | grep -c .)
 	# shellcheck disable=SC2154 # by eval
 	echo "@@ sample $(now),$ops_free,$ops_tight,$ops_short,$(awk '{ n += $1 } END {
-		print n + 0 }' $out/traces),$(grep -c 1 $out/pressure),$arenas,$(meminfo \
+		print n + 0 }' $out/traces),$(grep -c 1 $out/pressure),$(grep -c 1 \
+		$out/reclaim),$arenas,$(meminfo \
 		MemAvailable),$(meminfo SUnreclaim)"
 }
 
 echo "@@ before $(meminfo MemAvailable) $(meminfo SUnreclaim)"
-worker free max max /fuzz --kmsg --quiet --seconds "$seconds" --seed "$seed"
-worker tight 24M max /fuzz --kmsg --quiet --seconds "$seconds" --seed $((seed + 1))
-worker short max 24M /fuzz --kmsg --quiet --oom --seconds "$seconds" --seed $((seed + 2))
-worker traces max max replays
-worker pressure max max pressure
+worker free max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed "$seed"
+worker tight max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed $((seed + 1))
+worker short 8M /fuzz --kmsg --quiet --limit 300 --oom --seconds "$seconds" --seed $((seed + 2))
+worker traces max replays
+worker pressure max pressure
+worker reclaim max reclaim
 
 bad=
 while [ "$(now)" -lt "$seconds" ]; do
 	sleep 20
 	sample
-	for w in free tight short traces pressure; do
+	for w in free tight short traces pressure reclaim; do
 		[ ! -e $out/$w.status ] || [ "$(cat $out/$w.status)" = 0 ] || bad=$w
 	done
 	[ -z "$bad" ] || break
@@ -117,7 +127,7 @@ wait
 
 status=0
 sample
-for w in free tight short traces pressure; do
+for w in free tight short traces pressure reclaim; do
 	s=$(cat $out/$w.status)
 	echo "@@ worker $w $s"
 	case $w in
@@ -126,7 +136,8 @@ for w in free tight short traces pressure; do
 	[ "$s" = 0 ] || status=1
 done
 for w in tight short; do
-	echo "@@ cgroup $w $(tr '\n' ' ' <$cgroup/$w/memory.events)"
+	echo "@@ cgroup $w $(tr '\n' ' ' <$cgroup/$w/memory.events)peak" \
+		"$(($(cat $cgroup/$w/memory.peak) >> 10)) KiB"
 done
 rmdir $cgroup/*/ 2>/dev/null
 rmmod pagearena || status=1
