@@ -255,4 +255,5 @@ static struct kunit_suite replay_suite = {
 	.name = "pagearena_replay",
 	.test_cases = replay_cases,
 };
+
 kunit_test_suite(replay_suite);

@@ -59,7 +59,7 @@ static double now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static bool name_read(struct name *n, const char *text)
@@ -220,7 +220,7 @@ static bool shrink_args(struct program *p)
 	unsigned int i, j;
 
 	for (i = 0; i < p->nr; i++)
-		for (j = 0; j < kind_args[p->line[i].kind]; j++)
+		for (j = 0; j < kinds[p->line[i].kind].args; j++)
 			if (!shrink_u64(p, &p->line[i].arg[j], 0) && p->line[i].arg[j] > 1)
 				changed |= shrink_u64(p, &p->line[i].arg[j],
 						      p->line[i].arg[j] / 2);
@@ -346,15 +346,15 @@ static void print_totals(__u64 programs, double seconds)
 	for (i = 0; i < KIND_NR; i++) {
 		if (!totals->done[i] && !totals->skipped[i])
 			continue;
-		printf("# %-9s %9llu done %8llu skipped %6llu us", kind_names[i], totals->done[i],
+		printf("# %-9s %9llu done %8llu skipped %6llu us", kinds[i].name, totals->done[i],
 		       totals->skipped[i], totals->ns[i] / MAX(totals->done[i], 1ULL) / 1000);
 		for (j = 0; j < ERRNO_MAX; j++)
 			if (totals->errors[i][j])
 				printf(" %s:%llu", strerrorname_np((int)j), totals->errors[i][j]);
 		printf("\n");
 	}
-	printf("# %llu programs, %llu operations (of these %llu in batches), %.0f seconds", programs,
-	       total_ops(), totals->batched, seconds);
+	printf("# %llu programs, %llu operations (of these %llu in batches), %.0f seconds",
+	       programs, total_ops(), totals->batched, seconds);
 	if (cover)
 		printf(", %llu edges of the module, %u programs kept", edges, corpus_nr);
 	printf("\n");
@@ -506,7 +506,7 @@ static bool read_corpus(const char *file)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: see the beginning of fuzz.c\n");
+	fprintf(stderr, "the options are told at the beginning of fuzz.c\n");
 	exit(2);
 }
 

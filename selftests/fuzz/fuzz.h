@@ -47,53 +47,51 @@
 /* Where a process maps the arena; see slot_addr(). */
 #define SLOTS		5
 
-/* Kinds of operations: name, number of arguments, weight. */
-#define KINDS(X)		\
-	X(alloc, 3, 14)		\
-	X(fixed, 3, 4)		\
-	X(free, 2, 14)		\
-	X(resize, 4, 6)		\
-	X(scavenge, 3, 3)	\
-	X(promote, 5, 3)	\
-	X(stats, 1, 2)		\
-	X(spans, 2, 2)		\
-	X(query, 1, 2)		\
-	X(info, 0, 1)		\
-	X(policy, 4, 1)		\
-	X(batch, 4, 4)		\
-	X(churn, 3, 3)		\
-	X(bad, 4, 4)		\
-	X(write, 4, 16)		\
-	X(check, 3, 10)		\
-	X(peek, 3, 3)		\
-	X(stray, 3, 2)		\
-	X(mmap, 5, 3)		\
-	X(munmap, 3, 2)		\
-	X(mremap, 5, 2)		\
-	X(mprotect, 4, 2)	\
-	X(madvise, 4, 5)	\
-	X(range, 4, 1)		\
-	X(fork, 3, 1)		\
-	X(vmsplice, 3, 2)	\
-	X(drain, 2, 2)		\
-	X(readv, 3, 2)		\
-	X(writev, 4, 2)		\
-	X(pipe, 4, 2)		\
-	X(pass, 1, 1)		\
-	X(receive, 0, 1)	\
-	X(dup, 1, 1)		\
-	X(kill, 1, 1)		\
-	X(signal, 1, 2)		\
-	X(other, 4, 1)		\
-	X(poll, 0, 1)		\
-	X(proc, 2, 1)		\
-	X(recount, 0, 1)	\
-	X(reclaim, 2, 1)	\
-	X(corrupt, 1, 0)
-
-#define KIND(name, args, weight)	K_##name,
-enum kind { KINDS(KIND) KIND_NR };
-#undef KIND
+/* Kinds of operations; program.c has their names, do_NAME() does them. */
+enum kind {
+	K_alloc,
+	K_fixed,
+	K_free,
+	K_resize,
+	K_scavenge,
+	K_promote,
+	K_stats,
+	K_spans,
+	K_query,
+	K_info,
+	K_policy,
+	K_batch,
+	K_churn,
+	K_bad,
+	K_write,
+	K_check,
+	K_peek,
+	K_stray,
+	K_mmap,
+	K_munmap,
+	K_mremap,
+	K_mprotect,
+	K_madvise,
+	K_range,
+	K_fork,
+	K_vmsplice,
+	K_drain,
+	K_readv,
+	K_writev,
+	K_pipe,
+	K_pass,
+	K_receive,
+	K_dup,
+	K_kill,
+	K_signal,
+	K_other,
+	K_poll,
+	K_proc,
+	K_recount,
+	K_reclaim,
+	K_corrupt,
+	KIND_NR
+};
 
 /* An operation: what the thread of a process does. */
 struct line {
@@ -126,8 +124,13 @@ struct program {
 };
 
 /* program.c */
-extern const char *const kind_names[KIND_NR];
-extern const unsigned char kind_args[KIND_NR];
+struct kind_info {
+	const char *name;
+	unsigned char args;
+	unsigned char weight;
+};
+
+extern const struct kind_info kinds[KIND_NR];
 __u64 rnd(__u64 *state);
 __u64 below(__u64 *state, __u64 n);
 void program_make(struct program *p, __u64 seed, unsigned int lines, unsigned int procs);

@@ -104,7 +104,7 @@ sample()
 echo "@@ before $(meminfo MemAvailable) $(meminfo SUnreclaim)"
 worker free max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed "$seed"
 worker tight max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed $((seed + 1))
-worker short 8M /fuzz --kmsg --quiet --limit 300 --oom --seconds "$seconds" --seed $((seed + 2))
+worker short 10M /fuzz --kmsg --quiet --limit 300 --oom --seconds "$seconds" --seed $((seed + 2))
 worker traces max replays
 worker pressure max pressure
 worker reclaim max reclaim

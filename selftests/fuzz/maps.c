@@ -150,7 +150,8 @@ int do_mmap(struct actor *a, const __u64 *arg)
 	if (arg[4] & 8 && arg[4] & 16) {
 		/* These are refused. */
 		if (arg[4] & 1)
-			p = mmap(NULL, nr * UNIT, PROT_READ, MAP_PRIVATE, arena_fd, (long)(u * UNIT));
+			p = mmap(NULL, nr * UNIT, PROT_READ, MAP_PRIVATE, arena_fd,
+				 (long)(u * UNIT));
 		else
 			p = mmap(NULL, nr * UNIT, PROT_READ | PROT_EXEC, MAP_SHARED, arena_fd,
 				 (long)(u * UNIT));

@@ -67,14 +67,33 @@ void may(const char *name, int err, const int *may, unsigned int nr);
 
 /* maps.c: an operation returns 0, a negative errno, or SKIPPED */
 bool maps_begin(void);
-#define MAPS(X) X(write) X(check) X(peek) X(stray) X(mmap) X(munmap) X(mremap) X(mprotect)	\
-	X(madvise) X(range) X(fork) X(vmsplice) X(drain) X(readv) X(writev) X(pipe)
-#define DECLARE(name) int do_##name(struct actor *a, const __u64 *arg);
-MAPS(DECLARE)
+int do_write(struct actor *a, const __u64 *arg);
+int do_check(struct actor *a, const __u64 *arg);
+int do_peek(struct actor *a, const __u64 *arg);
+int do_stray(struct actor *a, const __u64 *arg);
+int do_mmap(struct actor *a, const __u64 *arg);
+int do_munmap(struct actor *a, const __u64 *arg);
+int do_mremap(struct actor *a, const __u64 *arg);
+int do_mprotect(struct actor *a, const __u64 *arg);
+int do_madvise(struct actor *a, const __u64 *arg);
+int do_range(struct actor *a, const __u64 *arg);
+int do_fork(struct actor *a, const __u64 *arg);
+int do_vmsplice(struct actor *a, const __u64 *arg);
+int do_drain(struct actor *a, const __u64 *arg);
+int do_readv(struct actor *a, const __u64 *arg);
+int do_writev(struct actor *a, const __u64 *arg);
+int do_pipe(struct actor *a, const __u64 *arg);
 
 /* files.c */
-#define FILES(X) X(pass) X(receive) X(dup) X(kill) X(signal) X(other) X(poll) X(proc)		\
-	X(recount) X(reclaim) X(corrupt)
-FILES(DECLARE)
+int do_pass(struct actor *a, const __u64 *arg);
+int do_receive(struct actor *a, const __u64 *arg);
+int do_dup(struct actor *a, const __u64 *arg);
+int do_kill(struct actor *a, const __u64 *arg);
+int do_signal(struct actor *a, const __u64 *arg);
+int do_other(struct actor *a, const __u64 *arg);
+int do_poll(struct actor *a, const __u64 *arg);
+int do_proc(struct actor *a, const __u64 *arg);
+int do_recount(struct actor *a, const __u64 *arg);
+int do_reclaim(struct actor *a, const __u64 *arg);
 
 #endif /* OPS_H */

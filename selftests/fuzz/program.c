@@ -13,12 +13,49 @@
 
 #include "fuzz.h"
 
-#define NAME(name, args, weight)	#name,
-#define ARGS(name, args, weight)	args,
-#define WEIGHT(name, args, weight)	weight,
-const char *const kind_names[KIND_NR] = { KINDS(NAME) };
-const unsigned char kind_args[KIND_NR] = { KINDS(ARGS) };
-static const unsigned char kind_weights[KIND_NR] = { KINDS(WEIGHT) };
+const struct kind_info kinds[KIND_NR] = {
+	[K_alloc] = { "alloc", 3, 14 },
+	[K_fixed] = { "fixed", 3, 4 },
+	[K_free] = { "free", 2, 14 },
+	[K_resize] = { "resize", 4, 6 },
+	[K_scavenge] = { "scavenge", 3, 3 },
+	[K_promote] = { "promote", 5, 3 },
+	[K_stats] = { "stats", 1, 2 },
+	[K_spans] = { "spans", 2, 2 },
+	[K_query] = { "query", 1, 2 },
+	[K_info] = { "info", 0, 1 },
+	[K_policy] = { "policy", 4, 1 },
+	[K_batch] = { "batch", 4, 4 },
+	[K_churn] = { "churn", 3, 3 },
+	[K_bad] = { "bad", 4, 4 },
+	[K_write] = { "write", 4, 16 },
+	[K_check] = { "check", 3, 10 },
+	[K_peek] = { "peek", 3, 3 },
+	[K_stray] = { "stray", 3, 2 },
+	[K_mmap] = { "mmap", 5, 3 },
+	[K_munmap] = { "munmap", 3, 2 },
+	[K_mremap] = { "mremap", 5, 2 },
+	[K_mprotect] = { "mprotect", 4, 2 },
+	[K_madvise] = { "madvise", 4, 5 },
+	[K_range] = { "range", 4, 1 },
+	[K_fork] = { "fork", 3, 1 },
+	[K_vmsplice] = { "vmsplice", 3, 2 },
+	[K_drain] = { "drain", 2, 2 },
+	[K_readv] = { "readv", 3, 2 },
+	[K_writev] = { "writev", 4, 2 },
+	[K_pipe] = { "pipe", 4, 2 },
+	[K_pass] = { "pass", 1, 1 },
+	[K_receive] = { "receive", 0, 1 },
+	[K_dup] = { "dup", 1, 1 },
+	[K_kill] = { "kill", 1, 1 },
+	[K_signal] = { "signal", 1, 2 },
+	[K_other] = { "other", 4, 1 },
+	[K_poll] = { "poll", 0, 1 },
+	[K_proc] = { "proc", 2, 1 },
+	[K_recount] = { "recount", 0, 1 },
+	[K_reclaim] = { "reclaim", 2, 1 },
+	[K_corrupt] = { "corrupt", 1, 0 },
+};
 
 static const struct {
 	const char *name;
@@ -37,6 +74,9 @@ static const struct {
 	{ "flags", offsetof(struct config, flags) },
 	{ "background", offsetof(struct config, background) },
 };
+
+/* Between words. */
+#define SPACES		"\n "
 
 static __u64 *field(const struct config *cfg, unsigned int i)
 {
@@ -194,7 +234,7 @@ static void make_args(struct line *l, __u64 *rng)
 		a[1] = make_len(rng);
 		break;
 	}
-	for (i = kind_args[l->kind]; i < ARGS_MAX; i++)
+	for (i = kinds[l->kind].args; i < ARGS_MAX; i++)
 		a[i] = 0;
 }
 
@@ -204,14 +244,14 @@ static void make_line(const struct config *cfg, struct line *l, __u64 mask, __u6
 	unsigned int i, sum = 0, dice;
 
 	for (i = 0; i < KIND_NR; i++)
-		sum += mask >> i & 1 ? kind_weights[i] : 0;
+		sum += mask >> i & 1 ? kinds[i].weight : 0;
 	dice = (unsigned int)below(rng, sum);
 	for (i = 0; ; i++) {
 		if (!(mask >> i & 1))
 			continue;
-		if (dice < kind_weights[i])
+		if (dice < kinds[i].weight)
 			break;
-		dice -= kind_weights[i];
+		dice -= kinds[i].weight;
 	}
 	l->proc = (__u8)below(rng, cfg->procs);
 	l->thread = (__u8)below(rng, cfg->threads);
@@ -335,8 +375,8 @@ void program_write(const struct program *p, FILE *f)
 		fprintf(f, "%u", l->proc);
 		if (l->thread)
 			fprintf(f, ".%u", l->thread);
-		fprintf(f, " %s", kind_names[l->kind]);
-		for (j = 0; j < kind_args[l->kind]; j++)
+		fprintf(f, " %s", kinds[l->kind].name);
+		for (j = 0; j < kinds[l->kind].args; j++)
 			fprintf(f, " %" PRIu64, (uint64_t)l->arg[j]);
 		fprintf(f, "\n");
 	}
@@ -347,7 +387,7 @@ static bool read_config(struct program *p, char *text)
 	char *word, *save = NULL, *value;
 	unsigned int i;
 
-	for (word = strtok_r(text, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+	for (word = strtok_r(text, SPACES, &save); word; word = strtok_r(NULL, SPACES, &save)) {
 		value = strchr(word, '=');
 		if (!value)
 			return false;
@@ -369,21 +409,21 @@ static bool read_line(struct program *p, char *text)
 	struct line l = {};
 	unsigned int i;
 
-	word = strtok_r(text, " \n", &save);
+	word = strtok_r(text, SPACES, &save);
 	l.proc = (__u8)strtoul(word, &end, 10);
 	if (*end == '.')
 		l.thread = (__u8)strtoul(end + 1, &end, 10);
-	word = strtok_r(NULL, " \n", &save);
+	word = strtok_r(NULL, SPACES, &save);
 	if (*end || !word || l.proc >= p->cfg.procs || l.thread >= p->cfg.threads)
 		return false;
 	for (i = 0; i < KIND_NR; i++)
-		if (!strcmp(kind_names[i], word))
+		if (!strcmp(kinds[i].name, word))
 			break;
 	if (i == KIND_NR || p->nr == LINES_MAX)
 		return false;
 	l.kind = (__u8)i;
-	for (i = 0; i < kind_args[l.kind]; i++) {
-		word = strtok_r(NULL, " \n", &save);
+	for (i = 0; i < kinds[l.kind].args; i++) {
+		word = strtok_r(NULL, SPACES, &save);
 		if (!word)
 			return false;
 		l.arg[i] = strtoull(word, NULL, 0);

@@ -24,6 +24,9 @@
 #define KCOV_ENABLE	_IO('c', 100)
 #define KCOV_PCS	(1u << 14)
 
+/* So often processes of one program are started anew that were killed for want of memory. */
+#define OOM_KILLS	20
+
 struct run *run;
 struct totals *totals;
 _Atomic __u32 *cover;
@@ -221,7 +224,7 @@ static double now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 /* A process was killed: what it was at is over. */
@@ -285,6 +288,7 @@ static void supervise(int fd, unsigned int seconds)
 {
 	double end = now() + seconds;
 	unsigned int left = (unsigned int)run->prog->cfg.procs, i;
+	unsigned int kills = 0;
 	bool told = false;
 	int status;
 	pid_t pid;
@@ -320,7 +324,10 @@ static void supervise(int fd, unsigned int seconds)
 					 "process %u died of signal %d", i, WTERMSIG(status));
 			}
 			proc_killed(i);
-			if (!proc_done(i) && !run->failed) {
+			kills += !run->proc[i].killed;
+			if (kills == OOM_KILLS)
+				kill_all();
+			if (!proc_done(i) && !run->failed && kills < OOM_KILLS) {
 				start_proc(i, fd);
 				continue;
 			}
@@ -376,6 +383,8 @@ static void finish(int fd)
 	pid_t pid = fork();
 
 	if (!pid) {
+		if (may_oom)
+			set_oom_score(500);
 		if (!proc_begin(0, fd))
 			fail("the last process cannot map the arena: %s", strerror(errno));
 		final_check(fd);
