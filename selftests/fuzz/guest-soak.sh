@@ -31,18 +31,27 @@ meminfo()
 	awk -v key="$1:" '$1 == key { print int($2 / 1024) }' /proc/meminfo
 }
 
-# worker NAME MAX COMMAND...: in a cgroup of its own
+# worker NAME COMMAND...
 worker()
 {
 	name=$1
-	mkdir -p $cgroup/"$name"
-	echo "$2" >$cgroup/"$name"/memory.max
-	shift 2
+	shift
 	(
-		echo 0 >$cgroup/"$name"/cgroup.procs
 		"$@" >$out/"$name" 2>&1
 		echo "$?" >$out/"$name".status
 	) &
+}
+
+# in_cgroup NAME MAX COMMAND...
+in_cgroup()
+{
+	mkdir -p $cgroup/"$1"
+	echo "$2" >$cgroup/"$1"/memory.max
+	group=$cgroup/$1
+	shift 2
+	# Only the command, not who notes what became of it.
+	# shellcheck disable=SC2016 # for the inner shell
+	sh -c 'echo $$ >"$0"/cgroup.procs && exec "$@"' "$group" "$@"
 }
 
 replays()
@@ -102,12 +111,12 @@ sample()
 }
 
 echo "@@ before $(meminfo MemAvailable) $(meminfo SUnreclaim)"
-worker free max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed "$seed"
-worker tight max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed $((seed + 1))
-worker short 10M /fuzz --kmsg --quiet --limit 300 --oom --seconds "$seconds" --seed $((seed + 2))
-worker traces max replays
-worker pressure max pressure
-worker reclaim max reclaim
+worker free in_cgroup free max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed "$seed"
+worker tight in_cgroup tight max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed $((seed + 1))
+worker short in_cgroup short 10M /fuzz --kmsg --quiet --limit 300 --oom --seconds "$seconds" --seed $((seed + 2))
+worker traces replays
+worker pressure pressure
+worker reclaim reclaim
 
 bad=
 while [ "$(now)" -lt "$seconds" ]; do

@@ -125,16 +125,18 @@ static void kcov_reset(struct actor *a)
 
 /* Threads */
 
-/* Waits until all lines before this one are done. */
+/* Waits until all lines before this one are done.  Who had the turn may die before it wakes us. */
 static bool wait_turn(const struct actor *a, __u32 line)
 {
+	struct timespec until;
 	__u32 turn;
 
 	while ((turn = atomic_load(&run->turn)) != line) {
 		if (atomic_load(&run->failed))
 			return false;
-		syscall(SYS_futex, &run->turn, FUTEX_WAIT_BITSET, turn,
-			NULL, NULL, 1u << a->nr);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec++;
+		syscall(SYS_futex, &run->turn, FUTEX_WAIT_BITSET, turn, &until, NULL, 1u << a->nr);
 	}
 	return true;
 }
