@@ -229,6 +229,9 @@ int do_mremap(struct actor *a, const __u64 *arg)
 	if (err) {
 		mark_odd(from, u, MAX(was, nr));
 		mark_odd(to, u, nr);
+	} else if (to == from && nr <= was) {
+		/* Only the end goes; there may be gaps before it. */
+		mark(from, u + nr, was - nr, 0);
 	} else {
 		mark(from, u, was, 0);
 		mark(to, u, nr, what);

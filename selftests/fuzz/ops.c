@@ -43,6 +43,8 @@ char *slot_addr(unsigned int s, __u64 at)
 /* Faults that are expected. */
 static _Thread_local sigjmp_buf jump;
 static _Thread_local volatile sig_atomic_t armed;
+static _Thread_local volatile unsigned long fault_at;
+static _Thread_local volatile int fault_code;
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
@@ -50,6 +52,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	if (!armed)
 		fail("signal %d at %p, where none must be", sig, info->si_addr);
 	armed = 0;
+	fault_at = (unsigned long)info->si_addr;
+	fault_code = info->si_code;
 	siglongjmp(jump, sig);
 }
 
@@ -320,8 +324,8 @@ void access_units(unsigned int s, struct work *w, void (*fn)(void *arg), const c
 	if (s)
 		pthread_mutex_unlock(&map_lock);
 	if (sig && !(sig == SIGBUS && may_oom))
-		fail("%s: signal %d at unit %llu and the %llu after it, slot %u", what, sig,
-		     (unsigned long long)w->u, (unsigned long long)w->nr, s);
+		fail("%s: signal %d, code %d, at %lx; %llu units from %llu on, slot %u at %p", what,
+		     sig, fault_code, fault_at, w->nr, w->u, s, slot_addr(s, 0));
 	if (!sig)
 		complain(w, what);
 }
