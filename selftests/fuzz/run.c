@@ -205,7 +205,8 @@ static __noreturn void proc_main(unsigned int proc, int fd)
 	_exit(EXIT_SUCCESS);
 }
 
-static void start_proc(unsigned int proc, int fd)
+/* False: for want of memory, where that may be. */
+static bool start_proc(unsigned int proc, int fd)
 {
 	pid_t pid;
 
@@ -214,11 +215,12 @@ static void start_proc(unsigned int proc, int fd)
 	pid = fork();
 	if (!pid)
 		proc_main(proc, fd);
-	if (pid < 0) {
+	if (pid < 0 && !may_oom) {
 		perror("fork");
 		exit(EXIT_FAILURE);
 	}
-	atomic_store(&run->proc[proc].pid, pid);
+	atomic_store(&run->proc[proc].pid, MAX(pid, 0));
+	return pid > 0;
 }
 
 static double now(void)
@@ -285,12 +287,14 @@ static void kill_all(void)
 			kill(run->proc[i].pid, SIGKILL);
 }
 
-/* Waits for all processes; those that were killed begin anew where they were. */
-static void supervise(int fd, unsigned int seconds)
+/*
+ * Waits for all processes; those that were killed begin anew where they were, unless it is over
+ * with the program.
+ */
+static void supervise(int fd, unsigned int left, bool over, unsigned int seconds)
 {
 	double end = now() + seconds;
-	unsigned int left = (unsigned int)run->prog->cfg.procs, i;
-	unsigned int kills = 0;
+	unsigned int kills = 0, i;
 	bool told = false;
 	int status;
 	pid_t pid;
@@ -327,11 +331,11 @@ static void supervise(int fd, unsigned int seconds)
 			}
 			proc_killed(i);
 			kills += !run->proc[i].killed;
-			if (kills == OOM_KILLS)
+			if (!proc_done(i) && !run->failed && !over) {
+				over = kills == OOM_KILLS || !start_proc(i, fd);
+				if (!over)
+					continue;
 				kill_all();
-			if (!proc_done(i) && !run->failed && kills < OOM_KILLS) {
-				start_proc(i, fd);
-				continue;
 			}
 		}
 		run->proc[i].pid = 0;
@@ -392,6 +396,8 @@ static void finish(int fd)
 		final_check(fd);
 		_exit(EXIT_SUCCESS);
 	}
+	if (pid < 0)
+		return;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFSIGNALED(status) && !atomic_load(&run->failed) &&
@@ -411,14 +417,14 @@ static void finish(int fd)
  */
 enum run_result run_program(const struct program *p, unsigned int seconds)
 {
-	unsigned int i;
+	unsigned int i, started = 0;
 	int fd;
 
 	memset(run, 0, sizeof(*run));
 	run->prog = p;
 	fd = make_arena(&p->cfg);
 	if (fd < 0) {
-		if (errno == ENOMEM || errno == EINVAL)
+		if ((errno == ENOMEM && (may_oom || p->cfg.limit)) || errno == EINVAL)
 			return RUN_SKIPPED;
 		snprintf(run->text, sizeof(run->text), "no arena: %s", strerror(errno));
 		return RUN_FAILED;
@@ -430,8 +436,11 @@ enum run_result run_program(const struct program *p, unsigned int seconds)
 		}
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (i = 0; i < p->cfg.procs; i++)
-		start_proc(i, fd);
-	supervise(fd, seconds);
+		started += start_proc(i, fd);
+	/* The lines of a process that is not there are nobody's. */
+	if (started < p->cfg.procs)
+		kill_all();
+	supervise(fd, started, started < p->cfg.procs, seconds);
 	for (i = 0; i < p->cfg.procs; i++) {
 		close(run->proc[i].inbox[0]);
 		close(run->proc[i].inbox[1]);
