@@ -332,7 +332,7 @@ static void supervise(int fd, unsigned int left, bool over, unsigned int seconds
 			proc_killed(i);
 			kills += !run->proc[i].killed;
 			if (!proc_done(i) && !run->failed && !over) {
-				over = kills == OOM_KILLS || !start_proc(i, fd);
+				over = kills >= OOM_KILLS || !start_proc(i, fd);
 				if (!over)
 					continue;
 				kill_all();
