@@ -14,9 +14,9 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT \
 
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
-.PHONY: bench bench-compare coverage
-.PHONY: check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug check-matrix check-debug check-arm64
+.PHONY: bench bench-compare coverage fuzz soak
+.PHONY: check-lint check-docs check-syzlang check-model check-heap check-lib check-device-stock \
+	check-kunit check-device-debug check-matrix check-debug check-arm64
 
 all: lib tools
 
@@ -59,6 +59,9 @@ help:
 	@echo '  ... MATRIX="ROW ..."      only these rows'
 	@echo
 	@echo '  make coverage             which lines of the module run in its tests'
+	@echo '  make fuzz [OPS=N] [SEED=N] [KERNEL=stock|debug|fuzz]'
+	@echo '                            random operations of several processes on an arena'
+	@echo '  make soak [HOURS=0.5]     the same, with traces and without memory'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
@@ -77,6 +80,7 @@ tests:
 	$(MAKE) -C userlib O=$(BUILD)/static/userlib STATIC=1 all
 	$(MAKE) -C tools O=$(BUILD)/static/tools STATIC=1 all
 	$(MAKE) -C selftests/device O=$(BUILD)/static/device STATIC=1 all
+	$(MAKE) -C selftests/fuzz O=$(BUILD)/static/fuzz STATIC=1 all
 
 install: lib tools
 	$(MAKE) -C userlib O=$(BUILD)/userlib install
@@ -91,6 +95,15 @@ bench:
 
 bench-compare:
 	@selftests/bench/report compare $(if $(LIMIT),--limit $(LIMIT)) $(A) $(B)
+
+# FUZZ: more options, see selftests/fuzz/run-fuzz --help
+fuzz:
+	@selftests/fuzz/run-fuzz $(if $(KERNEL),--kernel $(KERNEL)) $(if $(OPS),--ops $(OPS)) \
+		$(if $(SEED),--seed $(SEED)) $(FUZZ)
+
+soak:
+	@selftests/fuzz/soak --hours $(or $(HOURS),0.5) $(if $(KERNEL),--kernel $(KERNEL)) \
+		$(if $(SEED),--seed $(SEED)) $(SOAK)
 
 check:
 	@scripts/check

@@ -4,7 +4,7 @@
 # The checks run this in the virtual machine. Every suite's output stands between two lines
 # that scripts/suites.sh looks for: "@@ begin NAME" and "@@ end NAME STATUS SECONDS".
 #
-# /suites has a line for each suite: its name, the limit in seconds, the command.
+# /replay has traces for the unit tests. /suites has a line for each suite: its name, the limit in seconds, the command.
 # Further suites are made here: "kunit", where there is a pagearena_kunit.ko, and "module",
 # what loading and unloading leaves behind.
 
@@ -89,7 +89,7 @@ check "loads" insmod /pagearena.ko
 if [ -f /pagearena_kunit.ko ]; then
 	begin kunit
 	status=0
-	insmod /pagearena_kunit.ko || status=$?
+	insmod /pagearena_kunit.ko replay=/replay || status=$?
 	cat /sys/kernel/debug/kunit/*/results || status=$?
 	end kunit $status
 	check "unloads the unit tests" rmmod pagearena_kunit

@@ -211,7 +211,7 @@ prepare_vm()
 
 	kmod=$BUILD/kmod-$(basename "$(realpath "$2")")
 	: >"$OUT/$name.list"
-	VM_FILES=(--add "$kmod/pagearena.ko:/pagearena.ko")
+	VM_FILES=(--add "$kmod/pagearena.ko:/pagearena.ko" --add "$STATIC/differ/trace:/replay")
 	plan "$name-module"
 	plan "$name-vm"
 }
@@ -236,6 +236,9 @@ only()
 	done
 	return 1
 }
+
+# How long the fuzzer runs in each virtual machine.
+FUZZ_SECONDS=10
 
 # The device tests that take as long as all the others together.
 LONG_TESTS=(policy pressure pool)
@@ -272,6 +275,19 @@ prepare_device()
 	VM_FILES+=(--add "$STATIC/tools/pagearena:/bin/pagearena"
 		--add "$ROOT/selftests/tools/guest.sh:/tests/tools.sh" --add "$OUT/traces:/traces")
 	add_suite "$name" tools "/tests/tools.sh $ops"
+	add_fuzz "$name"
+}
+
+# add_fuzz NAME: the fuzzer for some seconds, and the device against the traces that say what
+# must come of every operation.
+add_fuzz()
+{
+	VM_FILES+=(--add "$STATIC/fuzz/fuzz:/tests/fuzz/fuzz"
+		--add "$STATIC/differ/differ:/tests/differ"
+		--add "$ROOT/selftests/fuzz/corpus:/corpus")
+	add_suite "$1" fuzz-control /tests/fuzz/fuzz --control
+	add_suite "$1" fuzz "/tests/fuzz/fuzz --seconds $FUZZ_SECONDS --quiet --kmsg --corpus /corpus"
+	add_suite "$1" differ "/tests/differ device /replay"
 }
 
 # run_built NAME REPEAT COMMAND...: a build, which is a suite of one test.
@@ -308,7 +324,9 @@ build_user()
 {
 	make -C "$ROOT/userlib" O="$STATIC/userlib" STATIC=1 all &&
 		make -C "$ROOT/tools" O="$STATIC/tools" STATIC=1 all &&
-		make -C "$ROOT/selftests/device" O="$STATIC/device" STATIC=1 all
+		make -C "$ROOT/selftests/device" O="$STATIC/device" STATIC=1 all &&
+		make -C "$ROOT/selftests/fuzz" O="$STATIC/fuzz" STATIC=1 all &&
+		make -C "$ROOT/selftests/differ" O="$STATIC/differ" trace
 }
 
 # --- The sum ---
