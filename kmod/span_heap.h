@@ -106,6 +106,7 @@ struct span_index {
  * @scavenged: free, and the memory of its granules is released
  * @needzero: may hold something other than zero
  * @recent: among the recently freed, so in no tree but that of all spans
+ * @__pad: so that @npages is what lies above a byte
  * @npages: number of span pages
  * @unusedsince: when it was freed, in the caller's time; 0 while allocated and in
  *	memory that was never used
@@ -126,7 +127,7 @@ struct span {
 	u64 scavenged : 1;
 	u64 needzero : 1;
 	u64 recent : 1;
-	u64 : 3;
+	u64 __pad : 3;
 	u64 npages : 56;
 	u64 unusedsince;
 };
