@@ -153,6 +153,7 @@ void pa_add_index(struct pa_arena *arena)
  */
 void pa_fill_spares(struct pa_arena *arena)
 {
+	/* data_race: whoever needs them looks again. */
 	if (!data_race(span_heap_ready(&arena->heap)))
 		pa_add_spares(arena, GFP_KERNEL);
 }

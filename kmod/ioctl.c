@@ -213,7 +213,7 @@ static noinline int pa_ioctl_alloc(struct pa_arena *arena, void __user *ptr)
 	if (likely(!step.flags && !step.align)) {
 		bool done;
 
-		/* This makes no spares, and nothing free that the shrinker would have to know of. */
+		/* This makes no spares, and nothing that the shrinker would have to know of. */
 		spin_lock(&arena->lock);
 		done = pa_quick_alloc(arena, pa_plain(arena), &step.offset, &step.length,
 				      &step.out_flags);

@@ -354,6 +354,7 @@ struct pa_isolate {
  */
 static unsigned int pa_item_now(const struct pa_item *i)
 {
+	/* data_race: it may change at any time; what is wrong is bounded, and looked at again. */
 	return min_t(unsigned int, data_race(pa_chunk_reclaimable(i->chunk)), PA_CHUNK_PAGES);
 }
 
@@ -384,6 +385,7 @@ static PA_LRU_WALK(pa_isolate)
 		list_lru_isolate(list, item);
 		return LRU_REMOVED;
 	}
+	/* data_race: the same. */
 	if (!arg->sparse && data_race(pa_chunk_sparse(c))) {
 		arg->passed = true;
 		return LRU_ROTATE;

@@ -25,8 +25,9 @@ static inline void rb_erase_augmented(struct rb_node *node, struct rb_root *root
 #define RB_DECLARE_CALLBACKS(qualifier, name, type, member, field, compute)		\
 static inline void name##_copy(struct rb_node *old, struct rb_node *new)		\
 {											\
-	memcpy(&rb_entry(new, type, member)->field, &rb_entry(old, type, member)->field,	\
-	       sizeof(((type *)NULL)->field));						\
+	type *from = rb_entry(old, type, member), *to = rb_entry(new, type, member);	\
+											\
+	memcpy(&to->field, &from->field, sizeof(to->field));				\
 }											\
 static void name##_rotate(struct rb_node *old, struct rb_node *new)			\
 {											\
