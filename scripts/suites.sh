@@ -83,11 +83,12 @@ last_line()
 
 # --- Virtual machines ---
 
-# The command lines of the kernels that are built here.
+# The command lines of the kernels that are built here. Later ones than 6.12 run unit tests at
+# once only if they are told to.
 # shellcheck disable=SC2034 # used by the scripts that source this file
 {
 	DEBUG_APPEND="pci=off kasan_multi_shot page_owner=on page_poison=1"
-	OWN_APPEND="pci=off page_owner=on"
+	OWN_APPEND="pci=off page_owner=on kunit.autorun=1"
 }
 
 # last_suites: what the guests are at.
