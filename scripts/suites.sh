@@ -128,6 +128,10 @@ collect()
 	done
 }
 
+# Before each command in the guest: the matrices are not about time, and may run beside other work,
+# so a subtest gets half of its suite's time.
+TEST_ENV=
+
 # add_suite NAME SUITE COMMAND...: to the guest's list.
 add_suite()
 {
@@ -135,7 +139,7 @@ add_suite()
 	shift 2
 
 	plan "$name-$suite"
-	echo "$suite $SUITE_SECONDS $*" >>"$OUT/$name.list"
+	echo "$suite $SUITE_SECONDS $TEST_ENV $*" >>"$OUT/$name.list"
 }
 
 # add_programs NAME PREFIX PROGRAM...: every one is a suite.
@@ -396,6 +400,7 @@ run_row()
 	local row=$1 what=$2 kernel=$3 append=$4 ops=$5 start=$EPOCHSECONDS args=(W=1) repeat
 	local kunit=no
 
+	TEST_ENV="env PAGEARENA_TEST_TIMEOUT=$((SUITE_SECONDS / 2))"
 	repeat="make ${OUT##*/} MATRIX=$row"
 	if has_kunit "$kernel"; then
 		kunit=yes
