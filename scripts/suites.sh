@@ -83,11 +83,12 @@ last_line()
 
 # --- Virtual machines ---
 
-# The command lines of the kernels that are built here.
+# The command lines of the kernels that are built here. Later ones than 6.12 run unit tests at
+# once only if they are told to.
 # shellcheck disable=SC2034 # used by the scripts that source this file
 {
 	DEBUG_APPEND="pci=off kasan_multi_shot page_owner=on page_poison=1"
-	OWN_APPEND="pci=off page_owner=on"
+	OWN_APPEND="pci=off page_owner=on kunit.autorun=1"
 }
 
 # last_suites: what the guests are at.
@@ -127,6 +128,10 @@ collect()
 	done
 }
 
+# Before each command in the guest: the matrices are not about time, and may run beside other work,
+# so a subtest gets half of its suite's time.
+TEST_ENV=
+
 # add_suite NAME SUITE COMMAND...: to the guest's list.
 add_suite()
 {
@@ -134,7 +139,7 @@ add_suite()
 	shift 2
 
 	plan "$name-$suite"
-	echo "$suite $SUITE_SECONDS $*" >>"$OUT/$name.list"
+	echo "$suite $SUITE_SECONDS $TEST_ENV $*" >>"$OUT/$name.list"
 }
 
 # add_programs NAME PREFIX PROGRAM...: every one is a suite.
@@ -413,6 +418,7 @@ run_row()
 	local row=$1 what=$2 kernel=$3 append=$4 ops=$5 start=$EPOCHSECONDS args=(W=1) repeat
 	local kunit=no
 
+	TEST_ENV="env PAGEARENA_TEST_TIMEOUT=$((SUITE_SECONDS / 2))"
 	repeat="make ${OUT##*/} MATRIX=$row"
 	if has_kunit "$kernel"; then
 		kunit=yes
