@@ -465,6 +465,22 @@ static void other_free_and_shrink(struct ring *r)
 	r->other = shrink(r);
 }
 
+/* All of it goes, and is there again. */
+static void other_release_and_alloc(struct ring *r)
+{
+	struct pagearena_alloc req = {
+		.size = sizeof(req),
+		.flags = PAGEARENA_ALLOC_FIXED,
+		.offset = r->at,
+		.length = OBJECT,
+	};
+
+	r->other = release(r);
+	CHECK(!ioctl(r->a.fd, PAGEARENA_IOC_ALLOC, &req));
+	r->alive = true;
+	pa_fill(r->a.base + r->at + PAGE, OBJECT - PAGE, 17);
+}
+
 /* Something else that is allocated, written and verified, with what it needs of the kernel. */
 static void other_alloc(struct ring *r)
 {
@@ -746,6 +762,13 @@ static void check_released(struct ring *r)
 		pa_wait_ok(r->pid);
 		r->pid = 0;
 	}
+}
+
+static void check_again(struct ring *r)
+{
+	CHECK(r->one == 0 || r->one == -SIGSEGV);
+	CHECK_EQ(r->other, 0);
+	CHECK(pa_filled(r->a.base + r->at + PAGE, OBJECT - PAGE, 17));
 }
 
 static void check_realloc(struct ring *r)
@@ -1078,6 +1101,8 @@ static const struct duel fault_release[] = {
 	  check_released, { CHUNK_FOUND, FILL, MAP } },
 	{ "fault, release of the chunk", make_lonely, one_touch, other_release, check_released,
 	  { CHUNK_FOUND, FILL, MAP } },
+	{ "fault, another chunk in its place", make_lonely, one_touch, other_release_and_alloc,
+	  check_again, { CHUNK_FOUND } },
 	{ "fault of what is backed, release", make_unmapped, one_touch, other_release,
 	  check_released, { CHUNK_FOUND, MAP } },
 };
