@@ -978,7 +978,7 @@ static void check_reach(struct arena *a)
 	free(list);
 }
 
-/* A round in which the other side waits for @delay, or for somebody to come to the window. */
+/* One round: the other side begins after @delay, or when somebody is held up in @window. */
 static bool fight(const struct duel *d, enum window window, __u64 delay)
 {
 	struct ring r = { .arenas = pa_arenas() };
@@ -1280,40 +1280,58 @@ static const struct duel free_free[] = {
 	{ "FREE, ALLOC; debug", make_debug, one_free, other_alloc, NULL, { DETACHED, ZAPPED } },
 };
 
-#define SUBTESTS(X)						\
-	X(fault_release, "fault against release")		\
-	X(release_fault, "release against fault")		\
-	X(release_munmap, "release against munmap")		\
-	X(promote_gup, "promote against GUP")			\
-	X(demote_gup, "demote against GUP")			\
-	X(fault_move, "fault against promote and demote")	\
-	X(move_spans, "promote and demote against spans")	\
-	X(fault_fault, "fault against fault")			\
-	X(shrink_close, "shrinker against close")		\
-	X(shrink_use, "shrinker against use")			\
-	X(call_exit, "ioctl against exit_mm")			\
-	X(fput_mapping, "last fput against mapping")		\
-	X(anew_munmap, "mapping anew against munmap")		\
-	X(alloc_mprotect, "ALLOC against mprotect")		\
-	X(free_free, "free against free")
-
 /* Nanoseconds for some of the duels. */
-#define COUNT(which, title)	+ARRAY_SIZE(which)
 static __u64 budget(unsigned int nr)
 {
-	return pa_env("PAGEARENA_RACE_SECONDS", 30) * 1000000000 * nr / (0 SUBTESTS(COUNT));
+	const __u64 all = ARRAY_SIZE(fault_release) + ARRAY_SIZE(release_fault) +
+			  ARRAY_SIZE(release_munmap) + ARRAY_SIZE(promote_gup) +
+			  ARRAY_SIZE(demote_gup) + ARRAY_SIZE(fault_move) +
+			  ARRAY_SIZE(move_spans) + ARRAY_SIZE(fault_fault) +
+			  ARRAY_SIZE(shrink_close) + ARRAY_SIZE(shrink_use) +
+			  ARRAY_SIZE(call_exit) + ARRAY_SIZE(fput_mapping) +
+			  ARRAY_SIZE(anew_munmap) + ARRAY_SIZE(alloc_mprotect) +
+			  ARRAY_SIZE(free_free);
+
+	return pa_env("PAGEARENA_RACE_SECONDS", 30) * 1000000000 * nr / all;
 }
 
-#define DEFINE(which, title)					\
-	static void test_##which(void)				\
-	{							\
-		duels(which, ARRAY_SIZE(which));		\
+#define DEFINE(which)							\
+	static void test_##which(void)					\
+	{								\
+		duels(which, ARRAY_SIZE(which));				\
 	}
-SUBTESTS(DEFINE)
+DEFINE(fault_release)
+DEFINE(release_fault)
+DEFINE(release_munmap)
+DEFINE(promote_gup)
+DEFINE(demote_gup)
+DEFINE(fault_move)
+DEFINE(move_spans)
+DEFINE(fault_fault)
+DEFINE(shrink_close)
+DEFINE(shrink_use)
+DEFINE(call_exit)
+DEFINE(fput_mapping)
+DEFINE(anew_munmap)
+DEFINE(alloc_mprotect)
+DEFINE(free_free)
 
-#define ENTRY(which, title)	{ title, test_##which },
 static const struct pa_test tests[] = {
-	SUBTESTS(ENTRY)
+	{ "fault against release", test_fault_release },
+	{ "release against fault", test_release_fault },
+	{ "release against munmap", test_release_munmap },
+	{ "promote against GUP", test_promote_gup },
+	{ "demote against GUP", test_demote_gup },
+	{ "fault against promote and demote", test_fault_move },
+	{ "promote and demote against spans", test_move_spans },
+	{ "fault against fault", test_fault_fault },
+	{ "shrinker against close", test_shrink_close },
+	{ "shrinker against use", test_shrink_use },
+	{ "ioctl against exit_mm", test_call_exit },
+	{ "last fput against mapping", test_fput_mapping },
+	{ "mapping anew against munmap", test_anew_munmap },
+	{ "ALLOC against mprotect", test_alloc_mprotect },
+	{ "free against free", test_free_free },
 };
 
 PA_MAIN(tests)
