@@ -863,10 +863,10 @@ static bool windows_open(void)
 	return true;
 }
 
-static void set_window(enum window window)
+static void set_window(enum window where)
 {
 	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", window);
+	int n = snprintf(text, sizeof(text), "%d", where);
 
 	CHECK_EQ(pwrite(window_fd, text, (size_t)n, 0), n);
 }
@@ -978,8 +978,8 @@ static void check_reach(struct arena *a)
 	free(list);
 }
 
-/* One round: the other side begins after @delay, or when somebody is held up in @window. */
-static bool fight(const struct duel *d, enum window window, __u64 delay)
+/* One round: the other side begins after @delay, or when somebody is held up at @where. */
+static bool fight(const struct duel *d, enum window where, __u64 delay)
 {
 	struct ring r = { .arenas = pa_arenas() };
 	unsigned long before = 0;
@@ -990,12 +990,12 @@ static bool fight(const struct duel *d, enum window window, __u64 delay)
 	side.d = d;
 	side.r = &r;
 	side.over = false;
-	if (window != NONE) {
-		set_window(window);
+	if (where != NONE) {
+		set_window(where);
 		before = hits();
 	}
 	pthread_barrier_wait(&side.begin);
-	if (window != NONE) {
+	if (where != NONE) {
 		while (!hit && !side.over)
 			hit = hits() != before;
 		hit = hit || hits() != before;
