@@ -21,7 +21,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#if __has_include(<sys/rseq.h>)
+#if __GLIBC_PREREQ(2, 35)
 #include <sys/rseq.h>
 #endif
 
@@ -71,9 +71,9 @@ struct sit {
 
 struct attempt {
 	const char *name;
-	void (*make)(struct sit * s);
+	void (*make)(struct sit *s);
 	/* Returns 0, an errno, or a signal as a negative number. */
-	int (*call)(struct sit * s);
+	int (*call)(struct sit *s);
 	int errs[4];
 	unsigned int flags;
 	/* Why nothing can fail. */
@@ -205,7 +205,7 @@ static void contents(struct sit *s, const char *when)
 	for (i = 0; i < s->nr; i++)
 		if (!pa_filled(s->a.base + s->live[i].at,
 			       FILLED(s->live[i].length), s->live[i].at))
-			pa_fail("%s: contents at %llu are lost", when,
+			pa_fail("%s: what is at %llu is lost", when,
 				(unsigned long long)s->live[i].at);
 }
 
@@ -456,17 +456,17 @@ static void make_off_mid(struct sit *s)
 static unsigned int nth;
 static bool nth_hit;
 
-#define NTH(expr)                    \
-	({                           \
-		long r_;             \
-		int e_;              \
-                                     \
-		nth_on(nth);         \
-		r_ = (long)(expr);   \
-		e_ = errno;          \
-		nth_hit = nth_off(); \
-		errno = e_;          \
-		r_;                  \
+#define NTH(expr)			\
+	({				\
+		long r_;		\
+		int e_;			\
+					\
+		nth_on(nth);		\
+		r_ = (long)(expr);	\
+		e_ = errno;		\
+		nth_hit = nth_off();	\
+		errno = e_;		\
+		r_;			\
 	})
 
 /* A structure that is longer than it need be is copied another way. */
@@ -565,9 +565,8 @@ static int call_setup_quota(struct sit *s)
 
 static int call_setup_debug(struct sit *s)
 {
-	return setup(
-		s, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
-					     .flags = PAGEARENA_SETUP_DEBUG });
+	return setup(s, (struct pagearena_setup){ .arena_bytes = 64 * MiB,
+						  .flags = PAGEARENA_SETUP_DEBUG });
 }
 
 static int alloc(struct sit *s, __u64 length, __u64 align, __u32 flags,
@@ -827,7 +826,8 @@ static int batch(struct sit *s, struct pagearena_op *ops, unsigned int nr)
 		struct pagearena_op *op = &ops[i];
 
 		if (op->result < 0) {
-			CHECK_EQ(op->result, op->op == PAGEARENA_OP_PROMOTE ? -EOPNOTSUPP : -ENOMEM);
+			CHECK_EQ(op->result,
+				 op->op == PAGEARENA_OP_PROMOTE ? -EOPNOTSUPP : -ENOMEM);
 			continue;
 		}
 		for (j = 0; op->op == PAGEARENA_OP_FREE && j < s->nr; j++)
@@ -1601,7 +1601,8 @@ static const struct attempt allocs[] = {
 	TRY("ALLOC, aligned", make_fragmented, call_alloc_aligned, MAY(ENOMEM),
 	    .flags = SPARES),
 	TRY("ALLOC, limit", make_limit, call_alloc, MAY(ENOMEM), .flags = SPARES | LOOSE),
-	TRY("ALLOC, limit, huge", make_limit_huge, call_alloc, MAY(ENOMEM), .flags = SPARES | LOOSE),
+	TRY("ALLOC, limit, huge", make_limit_huge, call_alloc, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
 	TRY("ALLOC, soft limit", make_soft, call_alloc, MAY(ENOMEM), .flags = SPARES),
 	TRY("ALLOC, the last place", make_full, call_alloc, MAY(ENOMEM),
 	    .never = "the span is there as it is wanted"),
@@ -1617,18 +1618,26 @@ static const struct attempt allocs[] = {
 static const struct attempt alloc_flags[] = {
 	TRY("ZERO, warm", make_small, call_alloc_zero, MAY(ENOMEM), .flags = SPARES | LOOSE),
 	TRY("ZERO, huge", make_huge, call_alloc_zero, MAY(ENOMEM), .flags = SPARES | LOOSE),
-	TRY("ZERO, sparse huge", make_sparse, call_alloc_zero, MAY(ENOMEM), .flags = SPARES | LOOSE),
-	TRY("POPULATE, empty", make_empty, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
+	TRY("ZERO, sparse huge", make_sparse, call_alloc_zero, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
+	TRY("POPULATE, empty", make_empty, call_alloc_populate, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
 	TRY("POPULATE, empty, huge", make_empty_huge, call_alloc_populate, MAY(ENOMEM),
 	    .flags = SPARES | LOOSE),
-	TRY("POPULATE, a chunk", make_empty_huge, call_alloc_chunk, MAY(ENOMEM), .flags = SPARES | LOOSE),
+	TRY("POPULATE, a chunk", make_empty_huge, call_alloc_chunk, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
 	TRY("POPULATE, fragmented", make_fragmented, call_alloc_populate, MAY(ENOMEM),
 	    .flags = SPARES | LOOSE),
-	TRY("POPULATE, limit", make_limit, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
-	TRY("POPULATE, soft limit", make_soft, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
-	TRY("POPULATE, debug", make_debug, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
-	TRY("POPULATE, granules", make_granule, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
-	TRY("POPULATE, huge off", make_off, call_alloc_populate, MAY(ENOMEM), .flags = SPARES | LOOSE),
+	TRY("POPULATE, limit", make_limit, call_alloc_populate, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
+	TRY("POPULATE, soft limit", make_soft, call_alloc_populate, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
+	TRY("POPULATE, debug", make_debug, call_alloc_populate, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
+	TRY("POPULATE, granules", make_granule, call_alloc_populate, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
+	TRY("POPULATE, huge off", make_off, call_alloc_populate, MAY(ENOMEM),
+	    .flags = SPARES | LOOSE),
 	TRY("POPULATE, huge off, granules", make_off_mid, call_alloc_populate, MAY(ENOMEM),
 	    .flags = SPARES | LOOSE),
 	TRY("ZERO, huge off, granules", make_off_mid, call_alloc_zero, MAY(ENOMEM),
@@ -1659,9 +1668,11 @@ static const struct attempt resizes[] = {
 	    .flags = SPARES | STANDS),
 	TRY("RESIZE, longer, fragmented", make_fragmented, call_grow, MAY(ENOMEM, EFAULT),
 	    .flags = SPARES | LOOSE),
-	TRY("RESIZE, longer, small", make_small, call_grow, MAY(ENOMEM, EFAULT), .flags = SPARES | LOOSE),
+	TRY("RESIZE, longer, small", make_small, call_grow, MAY(ENOMEM, EFAULT),
+	    .flags = SPARES | LOOSE),
 	TRY("RESIZE, longer, full", make_full, call_grow, MAY(ENOMEM, EFAULT), .flags = LOOSE),
-	TRY("RESIZE, longer, limit", make_limit, call_grow, MAY(ENOMEM, EFAULT), .flags = SPARES | LOOSE),
+	TRY("RESIZE, longer, limit", make_limit, call_grow, MAY(ENOMEM, EFAULT),
+	    .flags = SPARES | LOOSE),
 	TRY("RESIZE, longer, soft limit", make_soft, call_grow, MAY(ENOMEM, EFAULT),
 	    .flags = SPARES | LOOSE),
 	TRY("RESIZE, populated, small", make_small, call_grow_populate, MAY(ENOMEM, EFAULT),
@@ -1676,17 +1687,20 @@ static const struct attempt resizes[] = {
 
 static const struct attempt scavenges[] = {
 	TRY("SCAVENGE, empty", make_empty, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
-	TRY("SCAVENGE, fragmented", make_fragmented, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
+	TRY("SCAVENGE, fragmented", make_fragmented, call_scavenge, MAY(EFAULT),
+	    .flags = SPARES | STANDS),
 	TRY("SCAVENGE, small", make_small, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("SCAVENGE, part of a span", make_small, call_scavenge_part, MAY(EFAULT),
 	    .flags = SPARES | STANDS),
 	TRY("SCAVENGE, huge", make_huge, call_scavenge, MAY(EFAULT), .flags = STANDS),
 	TRY("SCAVENGE, sparse", make_sparse, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
-	TRY("SCAVENGE, break", make_sparse, call_scavenge_break, MAY(EFAULT), .flags = SPARES | STANDS),
+	TRY("SCAVENGE, break", make_sparse, call_scavenge_break, MAY(EFAULT),
+	    .flags = SPARES | STANDS),
 	TRY("SCAVENGE, break, limit", make_limit_huge, call_scavenge_break, MAY(EFAULT),
 	    .flags = SPARES | STANDS),
 	TRY("SCAVENGE, full", make_full, call_scavenge, MAY(EFAULT), .flags = STANDS),
-	TRY("SCAVENGE, granules", make_granule, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
+	TRY("SCAVENGE, granules", make_granule, call_scavenge, MAY(EFAULT),
+	    .flags = SPARES | STANDS),
 	TRY("SCAVENGE, huge off", make_off, call_scavenge, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("SCAVENGE, huge off, granules", make_off_mid, call_scavenge, MAY(EFAULT),
 	    .flags = SPARES | STANDS),
@@ -1697,12 +1711,14 @@ static const struct attempt scavenges[] = {
 static const struct attempt promotes[] = {
 	TRY("PROMOTE, empty", make_empty, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("PROMOTE, small", make_small, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
-	TRY("PROMOTE, fragmented", make_fragmented, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
+	TRY("PROMOTE, fragmented", make_fragmented, call_promote, MAY(EFAULT),
+	    .flags = SPARES | STANDS),
 	TRY("PROMOTE, huge", make_huge, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("PROMOTE, limit", make_limit, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("PROMOTE, granules", make_granule, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
 	TRY("PROMOTE, debug", make_debug, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
-	TRY("PROMOTE, mapped twice", make_twice, call_promote, MAY(EFAULT), .flags = SPARES | STANDS),
+	TRY("PROMOTE, mapped twice", make_twice, call_promote, MAY(EFAULT),
+	    .flags = SPARES | STANDS),
 };
 
 static const struct attempt asks[] = {
@@ -1830,44 +1846,62 @@ static const struct attempt loads[] = {
 	    .before = before_load),
 };
 
-#define SUBTESTS(X)							\
-	X(opens, "open")						\
-	X(infos, "INFO")						\
-	X(setups, "SETUP")						\
-	X(allocs, "ALLOC")						\
-	X(alloc_flags, "ALLOC with flags")				\
-	X(frees, "FREE")						\
-	X(resizes, "RESIZE")						\
-	X(scavenges, "SCAVENGE")					\
-	X(promotes, "PROMOTE")						\
-	X(asks, "STATS, SPANS, QUERY and files")			\
-	X(policies, "POLICY")						\
-	X(batches, "BATCH")						\
-	X(faults, "faults")						\
-	X(kernel_faults, "faults of the kernel")			\
-	X(mappings, "mappings")						\
-	X(forks, "fork")						\
-	X(closes, "close")						\
-	X(loads, "load")
-
 /* Nanoseconds for some of the cases; 0: no limit. */
-#define COUNT(which, title) +ARRAY_SIZE(which)
 static __u64 budget(unsigned int nr)
 {
-	return pa_env("PAGEARENA_FAIL_SECONDS", FAIL_SECONDS) * 1000000000 *
-	       nr / (0 SUBTESTS(COUNT));
+	const __u64 all = ARRAY_SIZE(opens) + ARRAY_SIZE(infos) + ARRAY_SIZE(setups) +
+			  ARRAY_SIZE(allocs) + ARRAY_SIZE(alloc_flags) + ARRAY_SIZE(frees) +
+			  ARRAY_SIZE(resizes) + ARRAY_SIZE(scavenges) + ARRAY_SIZE(promotes) +
+			  ARRAY_SIZE(asks) + ARRAY_SIZE(policies) + ARRAY_SIZE(batches) +
+			  ARRAY_SIZE(faults) + ARRAY_SIZE(kernel_faults) + ARRAY_SIZE(mappings) +
+			  ARRAY_SIZE(forks) + ARRAY_SIZE(closes) + ARRAY_SIZE(loads);
+
+	return pa_env("PAGEARENA_FAIL_SECONDS", FAIL_SECONDS) * 1000000000 * nr / all;
 }
 
-#define DEFINE(which, title)						\
+#define DEFINE(which)							\
 	static void test_##which(void)					\
 	{								\
 		run(which, ARRAY_SIZE(which));				\
 	}
-SUBTESTS(DEFINE)
+DEFINE(opens)
+DEFINE(infos)
+DEFINE(setups)
+DEFINE(allocs)
+DEFINE(alloc_flags)
+DEFINE(frees)
+DEFINE(resizes)
+DEFINE(scavenges)
+DEFINE(promotes)
+DEFINE(asks)
+DEFINE(policies)
+DEFINE(batches)
+DEFINE(faults)
+DEFINE(kernel_faults)
+DEFINE(mappings)
+DEFINE(forks)
+DEFINE(closes)
+DEFINE(loads)
 
-#define ENTRY(which, title)	{ title, test_##which },
 static const struct pa_test tests[] = {
-	SUBTESTS(ENTRY)
+	{ "open", test_opens },
+	{ "INFO", test_infos },
+	{ "SETUP", test_setups },
+	{ "ALLOC", test_allocs },
+	{ "ALLOC with flags", test_alloc_flags },
+	{ "FREE", test_frees },
+	{ "RESIZE", test_resizes },
+	{ "SCAVENGE", test_scavenges },
+	{ "PROMOTE", test_promotes },
+	{ "STATS, SPANS, QUERY and files", test_asks },
+	{ "POLICY", test_policies },
+	{ "BATCH", test_batches },
+	{ "faults", test_faults },
+	{ "faults of the kernel", test_kernel_faults },
+	{ "mappings", test_mappings },
+	{ "fork", test_forks },
+	{ "close", test_closes },
+	{ "load", test_loads },
 };
 
 /* clang-format on */

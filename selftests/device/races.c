@@ -465,6 +465,22 @@ static void other_free_and_shrink(struct ring *r)
 	r->other = shrink(r);
 }
 
+/* All of it goes, and is there again. */
+static void other_release_and_alloc(struct ring *r)
+{
+	struct pagearena_alloc req = {
+		.size = sizeof(req),
+		.flags = PAGEARENA_ALLOC_FIXED,
+		.offset = r->at,
+		.length = OBJECT,
+	};
+
+	r->other = release(r);
+	CHECK(!ioctl(r->a.fd, PAGEARENA_IOC_ALLOC, &req));
+	r->alive = true;
+	pa_fill(r->a.base + r->at + PAGE, OBJECT - PAGE, 17);
+}
+
 /* Something else that is allocated, written and verified, with what it needs of the kernel. */
 static void other_alloc(struct ring *r)
 {
@@ -748,6 +764,13 @@ static void check_released(struct ring *r)
 	}
 }
 
+static void check_again(struct ring *r)
+{
+	CHECK(r->one == 0 || r->one == -SIGSEGV);
+	CHECK_EQ(r->other, 0);
+	CHECK(pa_filled(r->a.base + r->at + PAGE, OBJECT - PAGE, 17));
+}
+
 static void check_realloc(struct ring *r)
 {
 	CHECK_EQ(r->one, 0);
@@ -840,10 +863,10 @@ static bool windows_open(void)
 	return true;
 }
 
-static void set_window(enum window window)
+static void set_window(enum window where)
 {
 	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", window);
+	int n = snprintf(text, sizeof(text), "%d", where);
 
 	CHECK_EQ(pwrite(window_fd, text, (size_t)n, 0), n);
 }
@@ -955,8 +978,8 @@ static void check_reach(struct arena *a)
 	free(list);
 }
 
-/* A round in which the other side waits for @delay, or for somebody to come to the window. */
-static bool fight(const struct duel *d, enum window window, __u64 delay)
+/* One round: the other side begins after @delay, or when somebody is held up at @where. */
+static bool fight(const struct duel *d, enum window where, __u64 delay)
 {
 	struct ring r = { .arenas = pa_arenas() };
 	unsigned long before = 0;
@@ -967,12 +990,12 @@ static bool fight(const struct duel *d, enum window window, __u64 delay)
 	side.d = d;
 	side.r = &r;
 	side.over = false;
-	if (window != NONE) {
-		set_window(window);
+	if (where != NONE) {
+		set_window(where);
 		before = hits();
 	}
 	pthread_barrier_wait(&side.begin);
-	if (window != NONE) {
+	if (where != NONE) {
 		while (!hit && !side.over)
 			hit = hits() != before;
 		hit = hit || hits() != before;
@@ -1078,6 +1101,8 @@ static const struct duel fault_release[] = {
 	  check_released, { CHUNK_FOUND, FILL, MAP } },
 	{ "fault, release of the chunk", make_lonely, one_touch, other_release, check_released,
 	  { CHUNK_FOUND, FILL, MAP } },
+	{ "fault, another chunk in its place", make_lonely, one_touch, other_release_and_alloc,
+	  check_again, { CHUNK_FOUND } },
 	{ "fault of what is backed, release", make_unmapped, one_touch, other_release,
 	  check_released, { CHUNK_FOUND, MAP } },
 };
@@ -1255,40 +1280,58 @@ static const struct duel free_free[] = {
 	{ "FREE, ALLOC; debug", make_debug, one_free, other_alloc, NULL, { DETACHED, ZAPPED } },
 };
 
-#define SUBTESTS(X)						\
-	X(fault_release, "fault against release")		\
-	X(release_fault, "release against fault")		\
-	X(release_munmap, "release against munmap")		\
-	X(promote_gup, "promote against GUP")			\
-	X(demote_gup, "demote against GUP")			\
-	X(fault_move, "fault against promote and demote")	\
-	X(move_spans, "promote and demote against spans")	\
-	X(fault_fault, "fault against fault")			\
-	X(shrink_close, "shrinker against close")		\
-	X(shrink_use, "shrinker against use")			\
-	X(call_exit, "ioctl against exit_mm")			\
-	X(fput_mapping, "last fput against mapping")		\
-	X(anew_munmap, "mapping anew against munmap")		\
-	X(alloc_mprotect, "ALLOC against mprotect")		\
-	X(free_free, "free against free")
-
 /* Nanoseconds for some of the duels. */
-#define COUNT(which, title)	+ARRAY_SIZE(which)
 static __u64 budget(unsigned int nr)
 {
-	return pa_env("PAGEARENA_RACE_SECONDS", 30) * 1000000000 * nr / (0 SUBTESTS(COUNT));
+	const __u64 all = ARRAY_SIZE(fault_release) + ARRAY_SIZE(release_fault) +
+			  ARRAY_SIZE(release_munmap) + ARRAY_SIZE(promote_gup) +
+			  ARRAY_SIZE(demote_gup) + ARRAY_SIZE(fault_move) +
+			  ARRAY_SIZE(move_spans) + ARRAY_SIZE(fault_fault) +
+			  ARRAY_SIZE(shrink_close) + ARRAY_SIZE(shrink_use) +
+			  ARRAY_SIZE(call_exit) + ARRAY_SIZE(fput_mapping) +
+			  ARRAY_SIZE(anew_munmap) + ARRAY_SIZE(alloc_mprotect) +
+			  ARRAY_SIZE(free_free);
+
+	return pa_env("PAGEARENA_RACE_SECONDS", 30) * 1000000000 * nr / all;
 }
 
-#define DEFINE(which, title)					\
-	static void test_##which(void)				\
-	{							\
-		duels(which, ARRAY_SIZE(which));		\
+#define DEFINE(which)							\
+	static void test_##which(void)					\
+	{								\
+		duels(which, ARRAY_SIZE(which));				\
 	}
-SUBTESTS(DEFINE)
+DEFINE(fault_release)
+DEFINE(release_fault)
+DEFINE(release_munmap)
+DEFINE(promote_gup)
+DEFINE(demote_gup)
+DEFINE(fault_move)
+DEFINE(move_spans)
+DEFINE(fault_fault)
+DEFINE(shrink_close)
+DEFINE(shrink_use)
+DEFINE(call_exit)
+DEFINE(fput_mapping)
+DEFINE(anew_munmap)
+DEFINE(alloc_mprotect)
+DEFINE(free_free)
 
-#define ENTRY(which, title)	{ title, test_##which },
 static const struct pa_test tests[] = {
-	SUBTESTS(ENTRY)
+	{ "fault against release", test_fault_release },
+	{ "release against fault", test_release_fault },
+	{ "release against munmap", test_release_munmap },
+	{ "promote against GUP", test_promote_gup },
+	{ "demote against GUP", test_demote_gup },
+	{ "fault against promote and demote", test_fault_move },
+	{ "promote and demote against spans", test_move_spans },
+	{ "fault against fault", test_fault_fault },
+	{ "shrinker against close", test_shrink_close },
+	{ "shrinker against use", test_shrink_use },
+	{ "ioctl against exit_mm", test_call_exit },
+	{ "last fput against mapping", test_fput_mapping },
+	{ "mapping anew against munmap", test_anew_munmap },
+	{ "ALLOC against mprotect", test_alloc_mprotect },
+	{ "free against free", test_free_free },
 };
 
 PA_MAIN(tests)
