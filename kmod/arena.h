@@ -169,6 +169,8 @@ struct pa_scavenging {
  * @nr_huge_inuse: of these, pages in huge chunks; protected by @lock
  * @nr_reclaimable: pages that the shrinker could take at once; protected by @lock
  * @nr_sparse: of these, pages that are won by breaking huge folios; protected by @lock
+ * @nr_touched: pages that allocated spans touch, backed or not; kept only where spans can be
+ *	smaller than a page, see pa_allocated_bytes(); protected by @lock
  * @late: the chunk of which it, and the chunk's item, do not yet say so; see pa_settle();
  *	protected by @lock
  * @limit: most bytes that may be backed, 0: no limit; written under @lock
@@ -217,6 +219,7 @@ struct pa_arena {
 	u64 nr_huge_inuse;
 	u64 nr_reclaimable;
 	u64 nr_sparse;
+	u64 nr_touched;
 	struct pa_chunk *late;
 	u64 limit;
 	bool limit_soft;
@@ -273,6 +276,21 @@ static inline bool pa_arena_ready(struct pa_arena *arena)
 {
 	/* Pairs with pa_arena_setup(). */
 	return smp_load_acquire(&arena->ready);
+}
+
+/**
+ * pa_allocated_bytes() - what backing all of the allocated spans would take
+ * @arena: an arena that is set up
+ *
+ * Spans that are smaller than a page take all of it, once for all that share it.
+ *
+ * Context: heap lock.
+ * Return: bytes.
+ */
+static inline u64 pa_allocated_bytes(const struct pa_arena *arena)
+{
+	return likely(arena->heap.cfg.page_shift >= PAGE_SHIFT) ? arena->heap.stats.heap_inuse :
+								  arena->nr_touched << PAGE_SHIFT;
 }
 
 bool pa_over_limit(struct pa_arena *arena);
