@@ -57,8 +57,8 @@ struct vm_area_struct;
 /* A heap that has more spares than this gives some back. */
 #define PA_SPARES_MAX		64
 
-/* Pages by which a chunk's item may be behind. */
-#define PA_LATE_PAGES		64
+/* Pages by which a chunk's item may be behind: 256 KiB, whatever a page is. */
+#define PA_LATE_PAGES		(0x40000UL >> PAGE_SHIFT)
 
 /* Empty chunks that an arena keeps, as it is likely to fill them again. */
 #define PA_KEPT_MAX		128
