@@ -291,7 +291,7 @@ static void test_small_limit(void)
 {
 	const __u64 len = 8 * KiB, nr = 16;
 	struct pagearena_policy policy = { .size = sizeof(policy), .set = PAGEARENA_POLICY_LIMIT };
-	struct pagearena_alloc req = { .size = sizeof(req) };
+	struct pagearena_alloc req;
 	struct arena a;
 	__u64 i;
 
@@ -300,9 +300,9 @@ static void test_small_limit(void)
 	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB, .span_page = len,
 					      .limit = nr * pa_page });
 	for (i = 0; i <= nr; i++) {
-		req.flags = PAGEARENA_ALLOC_FIXED;
-		req.offset = (2 * i + 1) * pa_page - len;
-		req.length = len;
+		req = (struct pagearena_alloc){ .size = sizeof(req), .length = len,
+						.flags = PAGEARENA_ALLOC_FIXED,
+						.offset = (2 * i + 1) * pa_page - len };
 		if (i < nr)
 			CHECK(!ioctl(a.fd, PAGEARENA_IOC_ALLOC, &req));
 		else
