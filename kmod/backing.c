@@ -1319,11 +1319,11 @@ const char *pa_backing_recount(struct pa_arena *arena)
 				     granule);
 
 		if (s->state == SPAN_INUSE && arena->heap.cfg.page_shift < PAGE_SHIFT) {
-			edge = span_offset(s, &arena->heap) + span_bytes(s, &arena->heap);
-			touched += (round_up(edge, PAGE_SIZE) -
-				    max(stop, (u64)round_down(span_offset(s, &arena->heap),
-							      PAGE_SIZE))) >> PAGE_SHIFT;
-			stop = round_up(edge, PAGE_SIZE);
+			edge = round_up(span_offset(s, &arena->heap) + span_bytes(s, &arena->heap),
+					PAGE_SIZE);
+			stop = max_t(u64, stop, round_down(span_offset(s, &arena->heap), PAGE_SIZE));
+			touched += (edge - stop) >> PAGE_SHIFT;
+			stop = edge;
 		}
 		if (arena->heap.cfg.page_shift >= arena->heap.cfg.granule_shift) {
 			start = span_offset(s, &arena->heap);
