@@ -380,7 +380,7 @@ bool pa_over_limit(struct pa_arena *arena)
 	u64 free = pa_nr_backed(arena) - arena->nr_inuse;
 
 	return arena->limit && !arena->limit_soft &&
-	       arena->heap.stats.heap_inuse + (free << PAGE_SHIFT) + pa_pool_bytes(arena) >
+	       pa_allocated_bytes(arena) + (free << PAGE_SHIFT) + pa_pool_bytes(arena) >
 		       arena->limit;
 }
 
@@ -412,7 +412,7 @@ int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft)
 	if (err)
 		goto out;
 	spin_lock(&arena->lock);
-	if (limit && !soft && arena->heap.stats.heap_inuse > limit)
+	if (limit && !soft && pa_allocated_bytes(arena) > limit)
 		err = -ENOMEM;
 	if (!err) {
 		WRITE_ONCE(arena->limit, limit);

@@ -60,8 +60,8 @@ struct vm_area_struct;
 /* The same for indices, besides those that recently freed spans may need. */
 #define PA_INDICES_MAX		128
 
-/* Pages by which a chunk's item may be behind. */
-#define PA_LATE_PAGES		64
+/* Pages by which a chunk's item may be behind: 256 KiB, whatever a page is. */
+#define PA_LATE_PAGES		(0x40000UL >> PAGE_SHIFT)
 
 /* Empty chunks that an arena keeps, as it is likely to fill them again. */
 #define PA_KEPT_MAX		128
@@ -172,6 +172,8 @@ struct pa_scavenging {
  * @nr_huge_inuse: of these, pages in huge chunks; protected by @lock
  * @nr_reclaimable: pages that the shrinker could take at once; protected by @lock
  * @nr_sparse: of these, pages that are won by breaking huge folios; protected by @lock
+ * @nr_touched: pages that allocated spans touch, backed or not; kept only where spans can be
+ *	smaller than a page, see pa_allocated_bytes(); protected by @lock
  * @late: the chunk of which it, and the chunk's item, do not yet say so; see pa_settle();
  *	protected by @lock
  * @limit: most bytes that may be backed, 0: no limit; written under @lock
@@ -220,6 +222,7 @@ struct pa_arena {
 	u64 nr_huge_inuse;
 	u64 nr_reclaimable;
 	u64 nr_sparse;
+	u64 nr_touched;
 	struct pa_chunk *late;
 	u64 limit;
 	bool limit_soft;
@@ -287,6 +290,21 @@ static inline bool pa_arena_ready(struct pa_arena *arena)
 {
 	/* Pairs with pa_arena_setup(). */
 	return smp_load_acquire(&arena->ready);
+}
+
+/**
+ * pa_allocated_bytes() - what backing all of the allocated spans would take
+ * @arena: an arena that is set up
+ *
+ * Spans that are smaller than a page take all of it, once for all that share it.
+ *
+ * Context: heap lock.
+ * Return: bytes.
+ */
+static inline u64 pa_allocated_bytes(const struct pa_arena *arena)
+{
+	return likely(arena->heap.cfg.page_shift >= PAGE_SHIFT) ? arena->heap.stats.heap_inuse :
+								  arena->nr_touched << PAGE_SHIFT;
 }
 
 bool pa_over_limit(struct pa_arena *arena);

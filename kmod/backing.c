@@ -612,7 +612,7 @@ bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const uns
 	if (arena->limit_soft)
 		return ((pa_nr_backed(arena) + PA_CHUNK_PAGES - c->nr_present) << PAGE_SHIFT) +
 		       pa_pool_bytes(arena) <= arena->limit;
-	return arena->heap.stats.heap_inuse + (pa_free_if_huge(arena, c, live) << PAGE_SHIFT) +
+	return pa_allocated_bytes(arena) + (pa_free_if_huge(arena, c, live) << PAGE_SHIFT) +
 	       pa_pool_bytes(arena) <= arena->limit;
 }
 
@@ -1285,6 +1285,7 @@ void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len)
 const char *pa_backing_recount(struct pa_arena *arena)
 {
 	u64 pages = 0, inuse = 0, huge = 0, huge_inuse = 0, reclaimable = 0, sparse = 0;
+	u64 touched = 0, stop = 0;
 	unsigned long index;
 	struct pa_chunk *c;
 	struct span *s;
@@ -1321,11 +1322,18 @@ const char *pa_backing_recount(struct pa_arena *arena)
 	if (reclaimable != arena->nr_reclaimable || sparse != arena->nr_sparse)
 		return "number of pages to reclaim";
 	for (s = span_heap_first(&arena->heap); s; s = span_heap_next(s)) {
-		u64 granule = 1ULL << arena->heap.cfg.granule_shift;
+		u64 granule = 1ULL << arena->heap.cfg.granule_shift, edge;
 		u64 start = round_up(span_offset(s, &arena->heap), granule);
 		u64 end = round_down(span_offset(s, &arena->heap) + span_bytes(s, &arena->heap),
 				     granule);
 
+		if (s->state == SPAN_INUSE && arena->heap.cfg.page_shift < PAGE_SHIFT) {
+			edge = round_up(span_offset(s, &arena->heap) + span_bytes(s, &arena->heap),
+					PAGE_SIZE);
+			stop = max_t(u64, stop, round_down(span_offset(s, &arena->heap), PAGE_SIZE));
+			touched += (edge - stop) >> PAGE_SHIFT;
+			stop = edge;
+		}
 		if (arena->heap.cfg.page_shift >= arena->heap.cfg.granule_shift) {
 			start = span_offset(s, &arena->heap);
 			end = start + span_bytes(s, &arena->heap);
@@ -1334,6 +1342,8 @@ const char *pa_backing_recount(struct pa_arena *arena)
 						     end >> PAGE_SHIFT, NULL))
 			return "I9: a released page is present";
 	}
+	if (touched != arena->nr_touched)
+		return "number of pages that spans touch";
 	return NULL;
 }
 

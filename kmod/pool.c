@@ -107,7 +107,7 @@ static bool pa_pool_room(struct pa_arena *arena)
 		return true;
 	if (arena->limit_soft)
 		return (pa_nr_backed(arena) << PAGE_SHIFT) + more <= arena->limit;
-	return arena->heap.stats.heap_inuse +
+	return pa_allocated_bytes(arena) +
 	       ((pa_nr_backed(arena) - arena->nr_inuse) << PAGE_SHIFT) + more <= arena->limit;
 }
 

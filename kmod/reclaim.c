@@ -44,8 +44,8 @@
 /* Chunks whose figures are added up before the rest is estimated from their mean. */
 #define PA_COUNT_EXACT		1024
 
-/* A cgroup's reclaim has enough after so many pages, unless a limit is exceeded. */
-#define PA_RECLAIM_ENOUGH	1024
+/* A cgroup's reclaim has enough after so many pages, 4 MiB, unless a limit is exceeded. */
+#define PA_RECLAIM_ENOUGH	(0x400000UL >> PAGE_SHIFT)
 
 /* Two events of one arena are at least so far apart. */
 #define PA_PRESSURE_INTERVAL	(HZ / 10 + 1)

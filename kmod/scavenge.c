@@ -428,7 +428,7 @@ static u64 pa_excess(struct pa_arena *arena)
 
 	spin_lock(&arena->lock);
 	limit = arena->limit_soft ? 0 : arena->limit;
-	used = arena->heap.stats.heap_inuse +
+	used = pa_allocated_bytes(arena) +
 	       ((pa_nr_backed(arena) - arena->nr_inuse) << PAGE_SHIFT) + pa_pool_bytes(arena);
 	spin_unlock(&arena->lock);
 	return limit && used > limit ? used - limit : 0;

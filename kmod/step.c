@@ -100,6 +100,8 @@ static void pa_allocated(struct pa_arena *arena, struct pa_step *step, u64 offse
 			pa_pages_added(arena, offset, offset + length, &first, &end);
 		else
 			pa_pages_alone(arena, offset, length, &first, &end);
+		if (first < end)
+			arena->nr_touched += end - first;
 		pa_backing_use(arena, first, end, 1);
 	}
 	/* What is present may have been within reach of a stray pointer. */
@@ -120,6 +122,8 @@ static void pa_allocated(struct pa_arena *arena, struct pa_step *step, u64 offse
 /* [offset, offset + length) is about to be free: of which pages that is all. */
 static void pa_freeing(struct pa_arena *arena, struct pa_step *step, pgoff_t first, pgoff_t end)
 {
+	if (unlikely(arena->heap.cfg.page_shift < PAGE_SHIFT) && first < end)
+		arena->nr_touched -= end - first;
 	pa_backing_use(arena, first, end, -1);
 	/* The heap may drop the lock now. */
 	if (unlikely(arena->heap.cfg.debug))

@@ -68,7 +68,7 @@ no_page_left()
 {
 	awk '
 	/pagearena/ { ours = 1 }
-	/allocate_slab|stack_depot_save/ { slab = 1 }
+	/alloc(ate)?_slab|stack_depot_save/ { slab = 1 }
 	{ text = text "\n" $0 }
 	/^nr_base_pages:/ { if (ours && !slab && $2 > 0) { print text; left = 1 } }
 	/^$/ || /^nr_base_pages:/ { ours = 0; slab = 0; text = "" }

@@ -286,6 +286,49 @@ static void test_small_debug(void)
 	pa_close(&a);
 }
 
+/* What a hard limit grants can be touched, also if it is little of many pages. */
+static void test_small_limit(void)
+{
+	const __u64 len = 8 * KiB, nr = 16;
+	struct pagearena_policy policy = { .size = sizeof(policy), .set = PAGEARENA_POLICY_LIMIT };
+	struct pagearena_alloc req;
+	struct arena a;
+	__u64 i;
+
+	if (pa_page <= len)
+		SKIP("no span page is smaller than an MMU page");
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB, .span_page = len,
+					      .limit = nr * pa_page });
+	for (i = 0; i <= nr; i++) {
+		req = (struct pagearena_alloc){ .size = sizeof(req), .length = len,
+						.flags = PAGEARENA_ALLOC_FIXED,
+						.offset = (2 * i + 1) * pa_page - len };
+		if (i < nr)
+			CHECK(!ioctl(a.fd, PAGEARENA_IOC_ALLOC, &req));
+		else
+			CHECK_ERR(ioctl(a.fd, PAGEARENA_IOC_ALLOC, &req), ENOMEM);
+	}
+	/* In pages that count anyway there is room. */
+	CHECK(!pa_alloc_fd(a.fd, len, 0, 0, &req));
+	CHECK_EQ(req.offset % (2 * pa_page) < pa_page, 1);
+	for (i = 0; i < nr; i++)
+		pa_fill(a.base + (2 * i + 1) * pa_page - len, len, i);
+	CHECK_EQ(pa_stats(a.fd).backed, nr * pa_page);
+	CHECK_EQ(pa_stats(a.fd).nr_fault_failed, 0);
+	pa_check(&a);
+	/* Nor is a limit taken that they pass. */
+	policy.limit = (nr - 1) * pa_page;
+	CHECK_ERR(ioctl(a.fd, PAGEARENA_IOC_POLICY, &policy), ENOMEM);
+	pa_free(&a, req.offset);
+	for (i = 0; i < nr; i++) {
+		CHECK(pa_filled(a.base + (2 * i + 1) * pa_page - len, len, i));
+		pa_free(&a, (2 * i + 1) * pa_page - len);
+		pa_check(&a);
+	}
+	CHECK(!pa_alloc_fd(a.fd, nr * pa_page, pa_page, PAGEARENA_ALLOC_POPULATE, &req));
+	pa_close(&a);
+}
+
 static const struct pa_test tests[] = {
 	{ "mappings are aligned for chunks", test_aligned },
 	{ "one touch maps a chunk", test_touch },
@@ -294,6 +337,7 @@ static const struct pa_test tests[] = {
 	{ "without huge folios", test_off },
 	{ "spans smaller than a page", test_small_spans },
 	{ "spans smaller than a page, debug", test_small_debug },
+	{ "spans smaller than a page, a limit", test_small_limit },
 };
 
 PA_MAIN(tests)
