@@ -111,9 +111,13 @@ sample()
 }
 
 echo "@@ before $(meminfo MemAvailable) $(meminfo SUnreclaim)"
-worker free in_cgroup free max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed "$seed"
-worker tight in_cgroup tight max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed $((seed + 1))
-worker short in_cgroup short 10M /fuzz --kmsg --quiet --limit 300 --oom --seconds "$seconds" --seed $((seed + 2))
+fuzz="/fuzz --kmsg --quiet --limit 300 --seconds $seconds --seed"
+# shellcheck disable=SC2086 # a command and its arguments
+{
+	worker free in_cgroup free max $fuzz "$seed"
+	worker tight in_cgroup tight max $fuzz $((seed + 1))
+	worker short in_cgroup short 10M $fuzz $((seed + 2)) --oom
+}
 worker traces replays
 worker pressure pressure
 worker reclaim reclaim
