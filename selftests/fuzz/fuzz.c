@@ -10,7 +10,7 @@
  *   --by COMMAND   with --program FILE --shrink: it fails as long as COMMAND FILE ends with 0;
  *                  needs no device
  *   --times N      a program fails if it does so in one of N runs (8)
- *   --limit N      seconds for one program (60)
+ *   --limit N      seconds for one program (180)
  *   --oom          memory may be short: processes may be killed, and touches fail
  *   --quiet        no line for each program
  *   --kmsg         the line for each program goes to the kernel's log
@@ -49,7 +49,7 @@ struct name {
 static struct name corpus[CORPUS_MAX];
 static unsigned int corpus_nr, corpus_given, corpus_next;
 static struct program prog, other, small;
-static unsigned int lines = 400, procs, times = 8, limit = 60;
+static unsigned int lines = 400, procs, times = 8, limit = 180;
 static __u64 edges;
 static bool quiet;
 static int kmsg = -1;

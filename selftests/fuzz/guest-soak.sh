@@ -81,11 +81,12 @@ pressure()
 	done
 }
 
+# A request that is not met in full fails, but takes what there is.
 reclaim()
 {
 	while [ "$(now)" -lt "$seconds" ]; do
 		usleep 300000
-		echo 4M >$cgroup/tight/memory.reclaim && echo 1
+		echo 128K >$cgroup/tight/memory.reclaim && echo 1
 	done 2>/dev/null
 	return 0
 }
@@ -111,9 +112,13 @@ sample()
 }
 
 echo "@@ before $(meminfo MemAvailable) $(meminfo SUnreclaim)"
-worker free in_cgroup free max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed "$seed"
-worker tight in_cgroup tight max /fuzz --kmsg --quiet --limit 300 --seconds "$seconds" --seed $((seed + 1))
-worker short in_cgroup short 10M /fuzz --kmsg --quiet --limit 300 --oom --seconds "$seconds" --seed $((seed + 2))
+fuzz="/fuzz --kmsg --quiet --limit 300 --seconds $seconds --seed"
+# shellcheck disable=SC2086 # a command and its arguments
+{
+	worker free in_cgroup free max $fuzz "$seed"
+	worker tight in_cgroup tight max $fuzz $((seed + 1))
+	worker short in_cgroup short 10M $fuzz $((seed + 2)) --oom
+}
 worker traces replays
 worker pressure pressure
 worker reclaim reclaim

@@ -570,7 +570,7 @@ static int do_stats(struct actor *a, const __u64 *arg)
 	    st.backed != st.huge_bytes + st.small_bytes || st.backed_peak < st.backed ||
 	    st.inuse_peak < st.heap_inuse || st.heap_sys > bytes ||
 	    st.bytes_pool_zeroed != st.pool_bytes + st.bytes_pool_unused + st.nr_pool_hit * HUGE)
-		fail("STATS: %llu = %llu + %llu, of it %llu; backed %llu = %llu + %llu = %llu + %llu",
+		fail("STATS: %llu = %llu + %llu, %llu; backed %llu = %llu + %llu = %llu + %llu",
 		     st.heap_sys, st.heap_inuse, st.heap_idle, st.heap_released, st.backed,
 		     st.backed_inuse, st.backed_free, st.huge_bytes, st.small_bytes);
 	return err;
