@@ -2,17 +2,29 @@
 #
 # "make help" lists the targets. Kbuild reads the file of that name, not this one.
 
+# The version of everything in here but the ABI, which has its own.
+VERSION := 0.1.0
+
 KDIR ?= /lib/modules/$(shell uname -r)/build
+
+# Where "make install" puts things; DESTDIR is put in front of all of them.
+PREFIX ?= /usr/local
+UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 
 # Where everything goes that is built in the checkout.
 BUILD := $(CURDIR)/build
+
+# What the parts need to know of the above.
+export PREFIX DESTDIR
 
 # Passed on to the module's build when given.
 KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $($(v)),$(if \
 	$(filter command environment override,$(firstword $(origin $(v)))),$(v)=$($(v)))))
 
 .DEFAULT_GOAL := all
-.PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
+.PHONY: all modules lib tools tests install uninstall demo check lint clean cache-info \
+	cache-clean help
+.PHONY: install-udev modules_install modules_uninstall sign
 bench_out := $(BUILD)/bench
 .PHONY: bench bench-compare
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
@@ -31,8 +43,13 @@ help:
 	@echo '  make tools                the command "pagearena"'
 	@echo '  make tests                what the tests run in a virtual machine'
 	@echo '  make                      library and tools'
-	@echo '  make install              library and tools to PREFIX (/usr/local)'
 	@echo '  make clean                remove build/'
+	@echo
+	@echo 'To install (Documentation/install.rst); DESTDIR=... goes in front of every path:'
+	@echo '  make install              library, tools and udev rule to PREFIX (/usr/local)'
+	@echo '  make modules_install [KDIR=...]    the module'
+	@echo '  make sign KEY=... CERT=...         sign the module that "make modules" built'
+	@echo '  make uninstall            remove all that, the module for KDIR too'
 	@echo
 	@echo 'One step of the tests:'
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
@@ -67,9 +84,28 @@ tests:
 	$(MAKE) -C tools O=$(BUILD)/static/tools STATIC=1 all
 	$(MAKE) -C selftests/device O=$(BUILD)/static/device STATIC=1 all
 
-install: lib tools
+install: lib tools install-udev
 	$(MAKE) -C userlib O=$(BUILD)/userlib install
 	$(MAKE) -C tools O=$(BUILD)/tools install
+
+install-udev:
+	install -d $(DESTDIR)$(UDEVDIR)
+	install -m 644 udev/60-pagearena.rules $(DESTDIR)$(UDEVDIR)/
+
+modules_install: modules
+	@scripts/kmod-install install $(KDIR)
+
+modules_uninstall:
+	@scripts/kmod-install uninstall $(KDIR)
+
+# Without the kernel's headers there is no module to remove.
+uninstall: $(if $(wildcard $(KDIR)/Makefile),modules_uninstall)
+	$(MAKE) -C userlib O=$(BUILD)/userlib uninstall
+	$(MAKE) -C tools O=$(BUILD)/tools uninstall
+	rm -f $(DESTDIR)$(UDEVDIR)/60-pagearena.rules
+
+sign:
+	@scripts/kmod-install sign $(KDIR) "$(KEY)" "$(CERT)"
 
 demo:
 	@scripts/demo $(DEMO)
