@@ -24,11 +24,11 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install uninstall demo check lint clean cache-info \
 	cache-clean help
-.PHONY: install-udev modules_install modules_uninstall sign
+.PHONY: install-udev modules_install modules_uninstall sign deb
 bench_out := $(BUILD)/bench
 .PHONY: bench bench-compare
-.PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug
+.PHONY: check-lint check-docs check-install check-model check-heap check-lib check-device-stock \
+	check-kunit check-device-debug
 
 all: lib tools
 
@@ -49,12 +49,14 @@ help:
 	@echo '  make install              library, tools and udev rule to PREFIX (/usr/local)'
 	@echo '  make modules_install [KDIR=...]    the module'
 	@echo '  make sign KEY=... CERT=...         sign the module that "make modules" built'
+	@echo '  make deb                  Debian packages, in build/deb'
 	@echo '  make uninstall            remove all that, the module for KDIR too'
 	@echo
 	@echo 'One step of the tests:'
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
 	@echo '  make check-docs           the documents: examples, names, links'
+	@echo '  make check-install        install, uninstall, sign, DKMS, in a scratch directory'
 	@echo '  make check-model          the protocol of a chunk, as a model'
 	@echo '  make check-heap           the span heap in user space'
 	@echo '  make check-lib            header and symbols of the library'
@@ -104,6 +106,9 @@ uninstall: $(if $(wildcard $(KDIR)/Makefile),modules_uninstall)
 	$(MAKE) -C tools O=$(BUILD)/tools uninstall
 	rm -f $(DESTDIR)$(UDEVDIR)/60-pagearena.rules
 
+deb:
+	@scripts/deb
+
 sign:
 	@scripts/kmod-install sign $(KDIR) "$(KEY)" "$(CERT)"
 
@@ -122,8 +127,8 @@ bench:
 bench-compare:
 	@selftests/bench/compare $(A) $(B)
 
-check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug:
+check-lint check-docs check-install check-model check-heap check-lib check-device-stock \
+	check-kunit check-device-debug:
 	@scripts/check $(@:check-%=%)
 
 clean:

@@ -126,6 +126,8 @@ run_logged()
 	PKGS_LINT=(sparse shellcheck perl)
 	PKGS_CLANG=(clang libclang-rt-dev)
 	PKGS_MODEL=(spin)
+	PKGS_INSTALL=(pkg-config openssl dkms)
+	PKGS_DEB=(dpkg-dev debhelper dh-dkms g++)
 }
 
 as_root()
