@@ -63,7 +63,7 @@ help:
 	@echo '  make check-install        install, uninstall, sign, DKMS, in a scratch directory'
 	@echo '  make check-model          the protocol of a chunk, as a model'
 	@echo '  make check-heap           the span heap in user space'
-	@echo '  make check-lib            header and symbols of the library'
+	@echo '  make check-lib            header and symbols of the library, C++ and Rust'
 	@echo '  make check-device-stock   device, library, tools on the stock kernel'
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
@@ -83,11 +83,13 @@ tools:
 
 tests:
 	$(MAKE) -C userlib O=$(BUILD)/static/userlib STATIC=1 all
+	$(MAKE) -C bindings O=$(BUILD)/static/bindings USERLIB=$(BUILD)/static/userlib STATIC=1 all
 	$(MAKE) -C tools O=$(BUILD)/static/tools STATIC=1 all
 	$(MAKE) -C selftests/device O=$(BUILD)/static/device STATIC=1 all
 
 install: lib tools install-udev
 	$(MAKE) -C userlib O=$(BUILD)/userlib install
+	$(MAKE) -C bindings install
 	$(MAKE) -C tools O=$(BUILD)/tools install
 
 install-udev:
@@ -103,6 +105,7 @@ modules_uninstall:
 # Without the kernel's headers there is no module to remove.
 uninstall: $(if $(wildcard $(KDIR)/Makefile),modules_uninstall)
 	$(MAKE) -C userlib O=$(BUILD)/userlib uninstall
+	$(MAKE) -C bindings uninstall
 	$(MAKE) -C tools O=$(BUILD)/tools uninstall
 	rm -f $(DESTDIR)$(UDEVDIR)/60-pagearena.rules
 

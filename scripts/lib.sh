@@ -128,6 +128,8 @@ run_logged()
 	PKGS_MODEL=(spin)
 	PKGS_INSTALL=(pkg-config openssl dkms)
 	PKGS_DEB=(dpkg-dev debhelper dh-dkms g++)
+	PKGS_BINDINGS=(g++ cargo rustc)
+	PKGS_ROOT=(mmdebstrap lintian)
 }
 
 as_root()

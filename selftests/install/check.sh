@@ -97,7 +97,8 @@ files_there()
 {
 	local f
 
-	for f in usr/bin/pagearena usr/include/pagearena.h usr/include/linux/pagearena.h \
+	for f in usr/bin/pagearena usr/include/pagearena.h usr/include/pagearena.hpp \
+		usr/include/linux/pagearena.h \
 		usr/lib/libpagearena.a usr/lib/libpagearena.so usr/lib/libpagearena.so.0 \
 		usr/lib/pkgconfig/libpagearena.pc usr/lib/udev/rules.d/60-pagearena.rules; do
 		[ -s "$DEST/$f" ] || {
