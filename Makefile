@@ -10,6 +10,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # Where "make install" puts things; DESTDIR is put in front of all of them.
 PREFIX ?= /usr/local
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
+TRACINGDIR ?= $(PREFIX)/share/pagearena/tracing
 
 # Where everything goes that is built in the checkout.
 BUILD := $(CURDIR)/build
@@ -24,7 +25,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install uninstall demo check lint clean cache-info \
 	cache-clean help
-.PHONY: install-udev modules_install modules_uninstall sign deb
+.PHONY: install-udev install-tracing modules_install modules_uninstall sign deb
 .PHONY: bench bench-compare
 .PHONY: check-lint check-docs check-install check-model check-heap check-lib check-device-stock \
 	check-kunit check-device-debug
@@ -87,7 +88,7 @@ tests:
 	$(MAKE) -C tools O=$(BUILD)/static/tools STATIC=1 all
 	$(MAKE) -C selftests/device O=$(BUILD)/static/device STATIC=1 all
 
-install: lib tools install-udev
+install: lib tools install-udev install-tracing
 	$(MAKE) -C userlib O=$(BUILD)/userlib install
 	$(MAKE) -C bindings install
 	$(MAKE) -C tools O=$(BUILD)/tools install
@@ -95,6 +96,10 @@ install: lib tools install-udev
 install-udev:
 	install -d $(DESTDIR)$(UDEVDIR)
 	install -m 644 udev/60-pagearena.rules $(DESTDIR)$(UDEVDIR)/
+
+install-tracing:
+	install -d $(DESTDIR)$(TRACINGDIR)
+	install -m 755 tools/tracing/* $(DESTDIR)$(TRACINGDIR)/
 
 modules_install: modules
 	@scripts/kmod-install install $(KDIR)
@@ -108,6 +113,8 @@ uninstall: $(if $(wildcard $(KDIR)/Makefile),modules_uninstall)
 	$(MAKE) -C bindings uninstall
 	$(MAKE) -C tools O=$(BUILD)/tools uninstall
 	rm -f $(DESTDIR)$(UDEVDIR)/60-pagearena.rules
+	rm -f $(addprefix $(DESTDIR)$(TRACINGDIR)/,$(notdir $(wildcard tools/tracing/*)))
+	rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(TRACINGDIR) 2>/dev/null || true
 
 deb:
 	@scripts/deb

@@ -96,6 +96,40 @@ missing_names()
 }
 none "user-api.rst has every call, flag and field" missing_names
 
+# tracing.rst has each tracepoint of trace.h with its fields, in their order, and no other.
+tracepoints_of_header()
+{
+	awk '
+	/^TRACE_EVENT\(/ { sub(/.*\(/, ""); sub(/,.*/, ""); event = $0; fields = "" }
+	/__field\(/ { sub(/.*, */, ""); sub(/\).*/, ""); fields = fields " " $0 }
+	/^\);/ && event { print event fields; event = "" }' kmod/trace.h | sort
+}
+
+tracepoints_of_document()
+{
+	sed -n 's/^\(``pagearena_[a-z_]*``\): \(``.*\)$/\1 \2/p' Documentation/tracing.rst |
+		tr -d '`,' | sort
+}
+
+wrong_tracepoints()
+{
+	tracepoints_of_header >"$WORK/header"
+	tracepoints_of_document >"$WORK/document"
+	[ -s "$WORK/header" ] || echo "no tracepoints found"
+	diff "$WORK/header" "$WORK/document"
+}
+none "tracing.rst has every tracepoint and its fields" wrong_tracepoints
+
+missing_scripts()
+{
+	local f
+
+	for f in tools/tracing/*; do
+		grep -q "^\`\`${f##*/}\`\` " Documentation/tracing.rst || echo "$f"
+	done
+}
+none "tracing.rst has every script" missing_scripts
+
 missing_paths()
 {
 	local path

@@ -100,7 +100,8 @@ files_there()
 	for f in usr/bin/pagearena usr/include/pagearena.h usr/include/pagearena.hpp \
 		usr/include/linux/pagearena.h \
 		usr/lib/libpagearena.a usr/lib/libpagearena.so usr/lib/libpagearena.so.0 \
-		usr/lib/pkgconfig/libpagearena.pc usr/lib/udev/rules.d/60-pagearena.rules; do
+		usr/lib/pkgconfig/libpagearena.pc usr/lib/udev/rules.d/60-pagearena.rules \
+		usr/share/pagearena/tracing/calls.bt; do
 		[ -s "$DEST/$f" ] || {
 			echo "no $f"
 			return 1

@@ -19,7 +19,8 @@ trap 'rm -rf "$WORK"' EXIT
 
 # What a machine has on which somebody installs the packages, and what the test needs there.
 # The kernel's headers bring gcc and the kernel.
-ROOT_PKGS=(dkms make "linux-headers-$RELEASE" udev kmod adduser libc6-dev pkg-config crun)
+ROOT_PKGS=(dkms make "linux-headers-$RELEASE" udev kmod adduser libc6-dev pkg-config crun
+	tiny-initramfs bpftrace linux-perf)
 
 # The root file system as a tarball, which the cache keeps.
 root_tar()
@@ -35,7 +36,7 @@ root_tar()
 		# No documentation but for the packages that are to be tested.
 		run_logged "root file system" "$LOGS/root.log" "make check-install" as_root \
 			mmdebstrap --variant=minbase --include="$(IFS=,; echo "${ROOT_PKGS[*]}")" \
-			--dpkgopt='path-exclude=/usr/share/doc/*' \
+			--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' \
 			--dpkgopt='path-exclude=/usr/share/locale/*' \
 			--dpkgopt='path-exclude=/usr/bin/*lto-dump*' \
 			--dpkgopt='path-exclude=/usr/lib/gcc/*/*/lto1' \
