@@ -27,8 +27,8 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 	cache-clean help
 .PHONY: install-udev install-tracing modules_install modules_uninstall sign deb
 .PHONY: bench bench-compare
-.PHONY: check-lint check-docs check-install check-model check-heap check-lib check-device-stock \
-	check-kunit check-device-debug
+.PHONY: check-lint check-docs check-install check-abi check-model check-heap check-lib \
+	check-device-stock check-kunit check-device-debug golden
 
 all: lib tools
 
@@ -61,13 +61,17 @@ help:
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
 	@echo '  make check-docs           the documents: examples, names, links'
-	@echo '  make check-install        install, uninstall, sign, DKMS, in a scratch directory'
+	@echo '  make check-install        install, sign, DKMS; the packages in a fresh Debian'
+	@echo '  make check-abi            the ABI against the one that is on record'
 	@echo '  make check-model          the protocol of a chunk, as a model'
 	@echo '  make check-heap           the span heap in user space'
 	@echo '  make check-lib            header and symbols of the library, C++ and Rust'
 	@echo '  make check-device-stock   device, library, tools on the stock kernel'
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
+	@echo
+	@echo 'To release (Documentation/releasing.rst):'
+	@echo '  make golden               puts the ABI of this version on record, in abi/'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
@@ -114,7 +118,7 @@ uninstall: $(if $(wildcard $(KDIR)/Makefile),modules_uninstall)
 	$(MAKE) -C tools O=$(BUILD)/tools uninstall
 	rm -f $(DESTDIR)$(UDEVDIR)/60-pagearena.rules
 	rm -f $(addprefix $(DESTDIR)$(TRACINGDIR)/,$(notdir $(wildcard tools/tracing/*)))
-	rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(TRACINGDIR) 2>/dev/null || true
+	-rmdir $(DESTDIR)$(TRACINGDIR) $(dir $(DESTDIR)$(TRACINGDIR)) 2>/dev/null
 
 deb:
 	@scripts/deb
@@ -138,9 +142,15 @@ check:
 lint:
 	@scripts/lint
 
-check-lint check-docs check-install check-model check-heap check-lib check-device-stock \
+check-lint check-docs check-abi check-model check-heap check-lib check-device-stock \
 	check-kunit check-device-debug:
 	@scripts/check $(@:check-%=%)
+
+check-install:
+	@scripts/check install packages
+
+golden:
+	@scripts/golden record
 
 clean:
 	rm -rf $(BUILD)

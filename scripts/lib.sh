@@ -129,6 +129,7 @@ run_logged()
 	PKGS_INSTALL=(pkg-config openssl dkms)
 	PKGS_DEB=(dpkg-dev debhelper dh-dkms g++)
 	PKGS_BINDINGS=(g++ cargo rustc)
+	PKGS_ABI=(abigail-tools)
 	PKGS_ROOT=(mmdebstrap lintian)
 }
 

@@ -165,6 +165,93 @@ loads_by_example()
 }
 passes "the examples for modules-load.d and modprobe.d work" loads_by_example
 
+# --- Tracing ---
+
+# workload: does a little of everything.
+workload()
+{
+	cat >"$WORK/busy.c" <<'END'
+#include <pagearena.h>
+#include <string.h>
+#include <time.h>
+
+int main(void)
+{
+	struct pagearena_options opts = { .size = sizeof(opts), .arena_bytes = 64 << 20,
+					  .huge = PAGEARENA_HUGE_NEVER, .limit = 32 << 20,
+					  .cache_bytes = PAGEARENA_NO_CACHE };
+	struct timespec second = { .tv_sec = 1, .tv_nsec = 300000000 };
+	struct pagearena *a = pagearena_open(&opts);
+	char *p, *q;
+	int i;
+
+	if (!a)
+		return 1;
+	for (i = 0; i < 100; i++) {
+		p = pagearena_alloc(a, 16384, 0);
+		*p = 1;
+		pagearena_free(a, p);
+	}
+	p = pagearena_alloc(a, 16 << 20, 0);
+	memset(p, 1, 16 << 20);
+	pagearena_promote(a, p, 4 << 20, NULL, 0, NULL);
+	pagearena_free(a, p);
+	/* Past the limit: what is free goes. */
+	q = pagearena_aligned_alloc(a, 2 << 20, 24 << 20, 0);
+	if (pagearena_alloc(a, 48 << 20, 0))
+		return 2;
+	nanosleep(&second, NULL);
+	pagearena_free(a, q);
+	pagearena_close(a);
+	return 0;
+}
+END
+	# shellcheck disable=SC2046 # several flags
+	gcc -g -fno-omit-frame-pointer -o "$WORK/busy" "$WORK/busy.c" \
+		$(pkg-config --cflags --libs libpagearena)
+	"$WORK/busy"
+}
+passes "a program to be watched" workload
+
+SCRIPTS=/usr/share/pagearena/tracing
+
+# watched SCRIPT PATTERN...: the script runs, and every pattern is in what it says.
+watched()
+{
+	local script=$1 pattern
+	shift
+
+	case $script in
+	*.bt) timeout 300 bpftrace "$SCRIPTS/$script" -c "$WORK/busy" ;;
+	*) timeout 300 "$SCRIPTS/$script" "$WORK/busy" ;;
+	esac >"$WORK/said" 2>&1
+	cat "$WORK/said"
+	for pattern; do
+		grep -q -e "$pattern" "$WORK/said" || {
+			echo "not there: $pattern"
+			return 1
+		}
+	done
+}
+passes "calls.bt" watched calls.bt '@calls\[busy, [0-9]*, alloc\]: 1' \
+	'@kbytes\[busy, [0-9]*, released for the limit\]: ' '@calls\[busy, [0-9]*, refused\]: 1'
+passes "refused.bt" watched refused.bt 'busy .* 1 .* 50331648 .*12$' '@refused\[busy, 1, 12\]: 1'
+passes "lifetimes.bt" watched lifetimes.bt '@lifetime_us\[busy\]' '@kbytes\[busy\]'
+passes "huge.bt" watched huge.bt '@promotions_by_result\[[0-9]*, call, ' \
+	'@faults\[[0-9]*, small\]: '
+passes "pressure.bt" watched pressure.bt 'limit .* by busy' 'the owner is told: limit'
+passes "perf-stat" watched perf-stat ' 102 *pagearena:pagearena_alloc' \
+	' 1 *pagearena:pagearena_refuse'
+passes "perf-first-touch" watched perf-first-touch 'busy  *busy' 'main'
+
+tested=$(sed -n 's/^passes "[^"]*" watched \([^ ]*\) .*/\1/p' "$0" | sort)
+all_watched()
+{
+	# shellcheck disable=SC2012 # plain names
+	diff <(ls "$SCRIPTS" | sort) <(echo "$tested")
+}
+passes "that is all of the scripts" all_watched
+
 # --- A container: what "docker run --device /dev/pagearena --memory 64m" asks the runtime for ---
 
 # bundle DEVICES RULES COMMAND...: the configuration for crun.
