@@ -7,7 +7,7 @@
 
 #define CHUNK	(2 * MiB)
 
-static const char *tracing(void)
+static const char *trace_root(void)
 {
 	if (!access("/sys/kernel/tracing/events/pagearena", F_OK))
 		return "/sys/kernel/tracing";
@@ -20,7 +20,7 @@ static const char *trace_file(const char *name)
 {
 	static char path[256];
 
-	snprintf(path, sizeof(path), "%s/%s", tracing(), name);
+	snprintf(path, sizeof(path), "%s/%s", trace_root(), name);
 	return path;
 }
 
@@ -273,8 +273,9 @@ static void test_spans(void)
 		char state[32];
 
 		CHECK(fgets(line, sizeof(line), f));
-		CHECK_EQ(sscanf(line, "%llx %llu %31s backed=%llu huge=%llu age_ms=%llu", &offset,
-				&length, state, &backed, &huge, &age), 6);
+		if (sscanf(line, "%llx %llu %31s backed=%llu huge=%llu age_ms=%llu", &offset,
+			   &length, state, &backed, &huge, &age) != 6)
+			pa_fail("a line of another form: %s", line);
 		CHECK_EQ(offset, spans[i].offset);
 		CHECK_EQ(length, spans[i].length);
 		CHECK_EQ(backed, spans[i].backed);

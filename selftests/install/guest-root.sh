@@ -10,6 +10,7 @@ mkdir -p /new/packages
 cp /debs/*.deb /readme.c /guest-packages.sh /new/packages/
 mount -t devtmpfs dev /new/dev
 mkdir -p /new/dev/shm
+ln -sf /proc/self/fd /new/dev/fd
 for d in proc sys; do
 	mount --rbind /$d /new/$d
 done
