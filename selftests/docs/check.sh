@@ -130,6 +130,24 @@ missing_scripts()
 }
 none "tracing.rst has every script" missing_scripts
 
+# The FAQ names a test behind each answer: "[``program``: name]".
+missing_tests()
+{
+	local program name
+
+	grep -o '\[``[a-z]*``: [^]]*\]' Documentation/faq.rst | tr -d '[]`' >"$WORK/tests"
+	[ -s "$WORK/tests" ] || echo "no tests named"
+	while IFS= read -r line; do
+		program=${line%%: *}
+		name=${line#*: }
+		grep -qF "{ \"$name\"," "selftests/device/$program.c" || echo "$line"
+	done <"$WORK/tests"
+	# Some answers need none.
+	awk '/^====/ { if (q && !tested && q !~ /malloc/) print "no test: " q; q = last; tested = 0 }
+		/^\[``/ { tested = 1 } { last = $0 }' Documentation/faq.rst | grep -v Questions || true
+}
+none "the tests that the FAQ names exist, and each answer has one" missing_tests
+
 missing_paths()
 {
 	local path
