@@ -28,7 +28,7 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 .PHONY: install-udev install-tracing modules_install modules_uninstall sign deb
 .PHONY: bench bench-compare
 .PHONY: check-lint check-docs check-install check-abi check-model check-heap check-lib \
-	check-device-stock check-kunit check-device-debug golden
+	check-device-stock check-kunit check-device-debug golden try
 
 all: lib tools
 
@@ -58,6 +58,7 @@ help:
 	@echo '                            compare two runs; with a limit, fail if a row is worse'
 	@echo
 	@echo 'One step of the tests:'
+	@echo '  make try TEST="PROGRAM [SUBTEST]"  one of selftests/device in a virtual machine'
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
 	@echo '  make check-docs           the documents: examples, names, links'
@@ -145,6 +146,10 @@ lint:
 check-lint check-docs check-abi check-model check-heap check-lib check-device-stock \
 	check-kunit check-device-debug:
 	@scripts/check $(@:check-%=%)
+
+# TEST: a program of selftests/device, and parts of its subtests' names
+try:
+	@scripts/try $(TEST)
 
 check-install:
 	@scripts/check install packages

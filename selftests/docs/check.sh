@@ -148,11 +148,24 @@ missing_tests()
 }
 none "the tests that the FAQ names exist, and each answer has one" missing_tests
 
+wrong_badges()
+{
+	local f
+
+	mkdir "$WORK/badges"
+	scripts/badges "$WORK/badges"
+	for f in "$WORK"/badges/*; do
+		cmp -s "$f" "Documentation/figures/${f##*/}" ||
+			echo "${f##*/} says something else than the tree: run scripts/badges"
+	done
+}
+none "the badges are true" wrong_badges
+
 missing_paths()
 {
 	local path
 
-	grep -ohE '`[^` ]+`' README.md CONTRIBUTING.md CHANGELOG.md Documentation/*.rst |
+	grep -ohE '`[^` ]+`' ./*.md Documentation/*.rst |
 		tr -d '`' >"$WORK/quoted"
 	for path in $(grep -E '^(kmod|uapi|userlib|tools|selftests|scripts|Documentation|LICENSES)/' \
 		"$WORK/quoted" | sort -u); do
@@ -165,7 +178,7 @@ missing_targets()
 {
 	local target
 
-	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z-]*' README.md CONTRIBUTING.md \
+	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z-]*' ./*.md \
 		Documentation/*.rst | sed 's/.*make //' | sort -u); do
 		make -n "$target" >/dev/null 2>&1 || echo "make $target"
 	done
@@ -176,8 +189,8 @@ broken_links()
 {
 	local path
 
-	for path in $(grep -ohE '\]\([^)#:]*\)|^\[[^]]*\]: [^ :]*$' README.md CONTRIBUTING.md \
-		CHANGELOG.md | sed 's/^](\(.*\))/\1/; s/.*: //'); do
+	for path in $(grep -ohE '\]\([^)#:]*\)|^\[[^]]*\]: [^ :]*$' ./*.md |
+		sed 's/^](\(.*\))/\1/; s/.*: //'); do
 		[ -e "$path" ] || echo "$path"
 	done
 }

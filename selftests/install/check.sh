@@ -242,7 +242,7 @@ passes "DKMS skips a kernel that is too old, and says so" \
 passes "DKMS skips a kernel without what it needs, and says so" \
 	skipped "$RELEASE-test" "it needs a kernel with CONFIG_64BIT"
 
-# The reasons are read from compat.h; this is one with a newest kernel.
+# The reasons are read from headers; this is one with a newest kernel.
 reasons()
 {
 	local compat=$WORK/compat.h
@@ -252,11 +252,20 @@ reasons()
 	[ "$(packaging/dkms-skip 9.1.300-x "$WORK/fake" "$compat")" = "" ]
 	packaging/dkms-skip 9.2-rc1 "$WORK/fake" "$compat" | grep "not ready for Linux 9.2"
 	packaging/dkms-skip 10.0.1 "$WORK/fake" "$compat" | grep "not ready for Linux 9.2"
+	{
+		printf '#define PA_FIRST KERNEL_VERSION(6, 3, 2)\n#define PA_END\tKERNEL_VERSION(7, 0, 0)\n'
+		printf '#if LINUX_VERSION_CODE < PA_FIRST\n#error "old"\n'
+		printf '#elif LINUX_VERSION_CODE >= PA_END\n#error "new"\n#endif\n'
+	} >"$compat.named"
+	packaging/dkms-skip 6.3.1 "$WORK/fake" "$compat.named" | grep "Linux 6.3.2 or later"
+	[ "$(packaging/dkms-skip 6.9.1 "$WORK/fake" "$compat.named" "$compat")" = "" ]
+	packaging/dkms-skip 7.0.1 "$WORK/fake" "$compat" "$compat.named" |
+		grep "not ready for Linux 7.0"
 	[ "$(packaging/dkms-skip "" "" "$compat")" = "" ]
 	[ "$(packaging/dkms-skip 6.1.0 /nowhere)" = "" ]
 	packaging/dkms-skip 6.0.19 /nowhere | grep "Linux 6.1 or later"
 }
-passes "the reasons are those of compat.h" reasons
+passes "the reasons are those of kernels.h and compat.h" reasons
 
 dkms_leaves_nothing()
 {
