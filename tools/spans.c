@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The spans of a heap, as a table and as a map. */
 #include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,13 +71,6 @@ static void split(const struct pagearena_span *s, uint64_t part[CELL_KINDS])
 		part[CELL_WARM] = s->backed;
 		part[CELL_SCAVENGED] = s->length - s->backed;
 	}
-}
-
-static bool has_color(FILE *out)
-{
-	const char *term = getenv("TERM");
-
-	return isatty(fileno(out)) && term && strcmp(term, "dumb") && !getenv("NO_COLOR");
 }
 
 static void draw_row(FILE *out, uint64_t pos, const enum cell *row, size_t count)
@@ -206,58 +200,43 @@ static void print_json(const struct pagearena_span *spans, size_t count)
 	printf("\n]\n");
 }
 
-static const char spans_help[] =
-	"Usage: pagearena spans [--map | --table | --json] TARGET\n"
-	"Prints every span of an arena, free and in use, and a map of the heap.\n"
-	"\n"
-	"  --map    only the map\n"
-	"  --table  only the table\n"
-	"  --json   all spans as JSON\n"
-	"\n" TARGET_HELP;
-
-int cmd_spans(int argc, char **argv)
+static int run(int argc, char **argv)
 {
+	enum { OPT_MAP = OPT_COMMON, OPT_TABLE, OPT_JSON };
+	static const struct option longs[] = {
+		COMMON_OPTIONS,
+		{ "map", no_argument, NULL, OPT_MAP },
+		{ "table", no_argument, NULL, OPT_TABLE },
+		{ "json", no_argument, NULL, OPT_JSON },
+		{ NULL, 0, NULL, 0 },
+	};
 	bool map = true, table = true, json = false;
+	struct target t = TARGET_NONE;
 	struct pagearena_span *spans;
 	struct pagearena_info info;
-	const char *name = NULL;
-	uint64_t number;
+	int c, status;
 	size_t count;
-	int i, fd = -1;
 
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--map")) {
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == OPT_MAP)
 			table = false;
-		} else if (!strcmp(argv[i], "--table")) {
+		else if (c == OPT_TABLE)
 			map = false;
-		} else if (!strcmp(argv[i], "--json")) {
+		else if (c == OPT_JSON)
 			json = true;
-		} else if (!strcmp(argv[i], "--help")) {
-			fputs(spans_help, stdout);
-			return STATUS_OK;
-		} else if (fd >= 0) {
-			return usage_error("spans: one target is enough: %s", argv[i]);
-		} else if (!strcmp(argv[i], "--fd")) {
-			if (++i >= argc || !parse_u64(argv[i], &number) || number > INT32_MAX)
-				return usage_error("spans: --fd needs a descriptor");
-			fd = (int)number;
-			name = argv[i];
-		} else {
-			name = argv[i];
-			fd = open_target(name);
-			if (fd == -2)
-				return usage_error("spans: not a target: %s", argv[i]);
-			if (fd < 0)
-				return STATUS_FAILED;
-		}
+		else if (common_option(&cmd_spans, c, &t, &status))
+			return status;
 	}
-	if (fd < 0)
-		return usage_error("spans: of which arena?");
 	if (!map && !table)
 		return usage_error("spans: --map and --table exclude each other");
-	if (!check_arena(fd, name, &info) || !check_setup(name, &info))
+	status = target_argument(&cmd_spans, argc, argv, &t);
+	if (!status)
+		status = last_argument(&cmd_spans, argc, argv);
+	if (status)
+		return status;
+	if (!check_arena(t.fd, t.name, &info) || !check_setup(t.name, &info))
 		return STATUS_FAILED;
-	spans = read_spans(fd, &count);
+	spans = read_spans(t.fd, &count);
 	if (!spans)
 		return STATUS_FAILED;
 	if (json) {
@@ -273,3 +252,16 @@ int cmd_spans(int argc, char **argv)
 	free(spans);
 	return STATUS_OK;
 }
+
+const struct command cmd_spans = {
+	.name = "spans",
+	.args = "[OPTION]... TARGET",
+	.what = "the spans of an arena, one by one",
+	.help = "Prints every span of an arena, free and in use, and a map of the heap.\n"
+		"\n"
+		"  --map          only the map\n"
+		"  --table        only the table\n"
+		"  --json         all spans as JSON\n" TARGET_OPTIONS,
+	.target = true,
+	.run = run,
+};
