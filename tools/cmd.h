@@ -38,10 +38,16 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
+extern const struct command cmd_bench;
+extern const struct command cmd_doctor;
 extern const struct command cmd_info;
+extern const struct command cmd_map;
+extern const struct command cmd_policy;
+extern const struct command cmd_record;
 extern const struct command cmd_replay;
 extern const struct command cmd_spans;
 extern const struct command cmd_stats;
+extern const struct command cmd_top;
 
 /* Options that commands have in common; they number their own from OPT_COMMON. */
 enum { OPT_HELP = 1000, OPT_FD, OPT_COMMON };
@@ -78,13 +84,14 @@ struct target {
 bool common_option(const struct command *c, int opt, struct target *t, int *status);
 int target_argument(const struct command *c, int argc, char **argv, struct target *t);
 int last_argument(const struct command *c, int argc, char **argv);
+int open_target(const char *target);
 int copy_descriptor(int pid, int fd);
 int arena_call(int fd, unsigned long nr, void *arg);
 bool check_arena(int fd, const char *name, struct pagearena_info *info);
 bool check_setup(const char *name, const struct pagearena_info *info);
 
 /* fields.c: fields of the structures that the kernel fills in */
-enum unit { UNIT_BYTES, UNIT_COUNT, UNIT_FIT, UNIT_HUGE, UNIT_VERSION, UNIT_HEX };
+enum unit { UNIT_BYTES, UNIT_COUNT, UNIT_NS, UNIT_FIT, UNIT_HUGE, UNIT_VERSION, UNIT_HEX };
 
 struct field {
 	const char *name;
@@ -101,8 +108,11 @@ struct field {
 uint64_t field_get(const struct field *f, const void *from);
 void print_fields(const struct field *fields, size_t count, const void *from, bool json, bool more);
 
-/* spans.c */
+/* map.c */
 void draw_map(FILE *out, const struct pagearena_span *spans, size_t count);
+
+/* spans.c */
+const char *state_name(const struct pagearena_span *s);
 struct pagearena_span *read_spans(int fd, size_t *count);
 
 #endif /* PAGEARENA_CMD_H */

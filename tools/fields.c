@@ -67,6 +67,9 @@ void print_fields(const struct field *fields, size_t count, const void *from, bo
 		case UNIT_COUNT:
 			printf("%20llu", v);
 			break;
+		case UNIT_NS:
+			printf("%20llu  %.3f s", v, (double)v / 1e9);
+			break;
 		case UNIT_FIT:
 			printf("%20s", fit_name(v));
 			break;

@@ -7,10 +7,7 @@
 
 /* In the order of the help. */
 static const struct command *const commands[] = {
-	&cmd_info,
-	&cmd_stats,
-	&cmd_spans,
-	&cmd_replay,
+	&cmd_top, &cmd_info, &cmd_stats, &cmd_spans, &cmd_map, &cmd_policy, &cmd_replay,
 };
 
 static const char target_help[] =

@@ -1,30 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The spans of a heap, as a table and as a map. */
+/* The spans of a heap, as a table and as JSON. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cmd.h"
-
-#define MAP_COLUMNS 64
-#define MAP_ROWS 32
-
-/* What a cell of the map stands for; the order is that of map_chars and map_colors. */
-enum cell {
-	CELL_HUGE,
-	CELL_BACKED,
-	CELL_UNTOUCHED,
-	CELL_WARM,
-	CELL_SCAVENGED,
-	CELL_KINDS,
-};
-
-static const char map_chars[CELL_KINDS] = { 'H', '#', 'o', '+', '.' };
-static const char *const map_colors[CELL_KINDS] = {
-	"\033[35m", "\033[32m", "\033[36m", "\033[33m", "\033[2m",
-};
 
 /* All spans of an arena; NULL after a complaint.  The caller frees them. */
 struct pagearena_span *read_spans(int fd, size_t *count)
@@ -57,95 +38,7 @@ struct pagearena_span *read_spans(int fd, size_t *count)
 	return spans;
 }
 
-/* Splits a span's bytes by kind, in the order in which they are laid into the map. */
-static void split(const struct pagearena_span *s, uint64_t part[CELL_KINDS])
-{
-	uint64_t huge = s->huge < s->backed ? s->huge : s->backed;
-
-	memset(part, 0, CELL_KINDS * sizeof(*part));
-	if (s->state == PAGEARENA_SPAN_INUSE) {
-		part[CELL_HUGE] = huge;
-		part[CELL_BACKED] = s->backed - huge;
-		part[CELL_UNTOUCHED] = s->length - s->backed;
-	} else {
-		part[CELL_WARM] = s->backed;
-		part[CELL_SCAVENGED] = s->length - s->backed;
-	}
-}
-
-static void draw_row(FILE *out, uint64_t pos, const enum cell *row, size_t count)
-{
-	bool color = has_color(out);
-	size_t i;
-
-	fprintf(out, "%12llx |", (unsigned long long)pos);
-	for (i = 0; i < count; i++) {
-		if (color && (!i || row[i] != row[i - 1]))
-			fprintf(out, "\033[0m%s", map_colors[row[i]]);
-		fputc(map_chars[row[i]], out);
-	}
-	fprintf(out, "%s|\n", color ? "\033[0m" : "");
-}
-
-/*
- * One character for every cell of the heap, chosen by what most of the cell is.  Inside
- * one span, where only the sums are known, its kinds are drawn in proportion.
- */
-void draw_map(FILE *out, const struct pagearena_span *spans, size_t count)
-{
-	uint64_t end, cell = 4096, pos, from, to, part[CELL_KINDS], sum[CELL_KINDS];
-	size_t i = 0, col, k, empty = 0;
-	enum cell row[MAP_COLUMNS];
-	char buf[24];
-
-	if (!count)
-		return;
-	end = spans[count - 1].offset + spans[count - 1].length;
-	while (cell * MAP_COLUMNS * MAP_ROWS < end)
-		cell *= 2;
-	fprintf(out,
-		"map: one character is %s: H huge, # backed, o not touched yet; free: + warm, . scavenged\n",
-		human(cell, buf));
-	for (pos = 0; pos < end; pos += cell * MAP_COLUMNS) {
-		for (col = 0; col < MAP_COLUMNS && pos + col * cell < end; col++) {
-			uint64_t start = pos + col * cell, stop = start + cell;
-
-			memset(sum, 0, sizeof(sum));
-			while (i < count && spans[i].offset + spans[i].length <= start)
-				i++;
-			for (size_t j = i; j < count && spans[j].offset < stop; j++) {
-				const struct pagearena_span *s = &spans[j];
-				uint64_t at = s->offset;
-
-				split(s, part);
-				for (k = 0; k < CELL_KINDS; at += part[k++]) {
-					from = at > start ? at : start;
-					to = at + part[k] < stop ? at + part[k] : stop;
-					if (to > from)
-						sum[k] += to - from;
-				}
-			}
-			for (row[col] = CELL_SCAVENGED, k = CELL_KINDS; k--;)
-				if (sum[k] > sum[row[col]])
-					row[col] = (enum cell)k;
-		}
-		/* Of many rows with nothing in them, the first is enough. */
-		for (k = 0; k < col && row[k] == CELL_SCAVENGED; k++)
-			;
-		if (k == col) {
-			if (empty++ == 1)
-				fprintf(out, "%12s\n", "*");
-			if (empty > 1)
-				continue;
-		} else {
-			empty = 0;
-		}
-		draw_row(out, pos, row, col);
-	}
-	fprintf(out, "%12llx end of the heap\n", (unsigned long long)end);
-}
-
-static const char *state_name(const struct pagearena_span *s)
+const char *state_name(const struct pagearena_span *s)
 {
 	switch (s->state) {
 	case PAGEARENA_SPAN_INUSE:

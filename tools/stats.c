@@ -45,7 +45,7 @@ static const struct field stats_fields[] = {
 	FIELD(pagearena_stats, bytes_reclaimed, UNIT_BYTES),
 	FIELD(pagearena_stats, bytes_limited, UNIT_BYTES),
 	FIELD(pagearena_stats, bytes_refault, UNIT_BYTES),
-	FIELD(pagearena_stats, background_ns, UNIT_COUNT),
+	FIELD(pagearena_stats, background_ns, UNIT_NS),
 	FIELD(pagearena_stats, nr_background, UNIT_COUNT),
 	FIELD(pagearena_stats, background_slow, UNIT_COUNT),
 	FIELD(pagearena_stats, background_hold_max, UNIT_COUNT),
@@ -54,7 +54,7 @@ static const struct field stats_fields[] = {
 	FIELD(pagearena_stats, nr_pool_miss, UNIT_COUNT),
 	FIELD(pagearena_stats, bytes_pool_zeroed, UNIT_BYTES),
 	FIELD(pagearena_stats, bytes_pool_unused, UNIT_BYTES),
-	FIELD(pagearena_stats, pool_ns, UNIT_COUNT),
+	FIELD(pagearena_stats, pool_ns, UNIT_NS),
 	FIELD(pagearena_stats, pressure_seq, UNIT_COUNT),
 	FIELD(pagearena_stats, pressure_flags, UNIT_HEX),
 };

@@ -101,7 +101,7 @@ int copy_descriptor(int pid, int fd)
  * A copy of the descriptor that a target names; -1 after a complaint, -2 for a target
  * that is none.
  */
-static int open_target(const char *target)
+int open_target(const char *target)
 {
 	char buf[24], *colon;
 	uint64_t pid, fd;
