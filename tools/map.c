@@ -285,15 +285,32 @@ static void svg_legend(FILE *out, const struct view *v, unsigned int y)
 
 static void draw_svg(FILE *out, struct view *v, const char *name, const char *figures)
 {
-	uint64_t row_bytes = 64 * SVG_WIDTH, rows, row;
+	const struct pagearena_span *last = v->count ? &v->spans[v->count - 1] : NULL;
+	uint64_t end = last ? last->offset + last->length : 0, shown;
+	uint64_t row_bytes = 64 * SVG_WIDTH, rest, rows, row;
 	unsigned int height;
-	char buf[24];
+	char buf[24], after[48];
 	size_t i;
 
-	while (row_bytes * SVG_ROWS < v->to - v->from)
+	/* A long end without memory says no more than its first row. */
+	rest = v->to;
+	for (i = v->count; v->to == end && i-- && !v->spans[i].backed;)
+		if (v->spans[i].state == PAGEARENA_SPAN_FREE)
+			rest = v->spans[i].offset;
+		else
+			break;
+	if (rest < v->from)
+		rest = v->from;
+	while (row_bytes * SVG_ROWS < rest - v->from)
 		row_bytes *= 2;
+	rest = v->from + ((rest - v->from) / row_bytes + 1) * row_bytes;
+	if (rest < v->to)
+		v->to = rest;
+	shown = v->to;
 	v->cell = row_bytes / SVG_WIDTH;
 	rows = (v->to - v->from + row_bytes - 1) / row_bytes;
+	snprintf(after, sizeof(after), shown < end ? "%s more follow" : "the heap ends here",
+		 human(end - shown, buf));
 	height = SVG_TOP + (unsigned int)rows * ROW_STEP + 60;
 	fprintf(out,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -311,8 +328,8 @@ static void draw_svg(FILE *out, struct view *v, const char *name, const char *fi
 		"</style>\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
 		"<text x=\"%d\" y=\"22\" font-size=\"15\">The heap of arena %s</text>\n"
-		"<text x=\"%d\" y=\"42\">%s; a row is %s%s</text>\n",
-		SVG_LEFT, name, SVG_LEFT, figures, human(row_bytes, buf),
+		"<text x=\"%d\" y=\"42\">%s; a row is %s; %s%s</text>\n",
+		SVG_LEFT, name, SVG_LEFT, figures, human(row_bytes, buf), after,
 		v->count > SVG_SPANS ? "; a pixel shows what most of it is" : "");
 	for (row = 0; row < rows; row++)
 		fprintf(out, "<text x=\"%d\" y=\"%llu\" text-anchor=\"end\">0x%llx</text>\n",
