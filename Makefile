@@ -13,7 +13,6 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
-bench_out := $(BUILD)/bench
 .PHONY: bench bench-compare
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug
@@ -34,6 +33,11 @@ help:
 	@echo '  make install              library and tools to PREFIX (/usr/local)'
 	@echo '  make clean                remove build/'
 	@echo
+	@echo 'To measure (Documentation/performance.rst):'
+	@echo '  make bench                count what operations cost, with and without an arena'
+	@echo '  make bench-compare A=CSV B=CSV [LIMIT=PERCENT]'
+	@echo '                            compare two runs; with a limit, fail if a row is worse'
+	@echo
 	@echo 'One step of the tests:'
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
@@ -46,8 +50,6 @@ help:
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
 	@echo
 	@echo 'To measure:'
-	@echo '  make bench                what each operation costs, and what it costs otherwise'
-	@echo '  make bench-compare A=... B=...   two such runs (bench-ops.csv)'
 	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
@@ -74,17 +76,18 @@ install: lib tools
 demo:
 	@scripts/demo $(DEMO)
 
+# BENCH: options, see selftests/bench/run-bench --help
+bench:
+	@selftests/bench/run-bench $(BENCH)
+
+bench-compare:
+	@selftests/bench/report compare $(if $(LIMIT),--limit $(LIMIT)) $(A) $(B)
+
 check:
 	@scripts/check
 
 lint:
 	@scripts/lint
-
-bench:
-	@selftests/bench/run-ops --out $(bench_out)
-
-bench-compare:
-	@selftests/bench/compare $(A) $(B)
 
 check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug:

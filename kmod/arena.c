@@ -211,7 +211,7 @@ static int pa_setup_check(struct pagearena_setup *setup)
 {
 	u64 unit;
 
-	if (setup->fit > PAGEARENA_FIT_PLACED || setup->huge > PAGEARENA_HUGE_ALWAYS)
+	if (setup->fit > PAGEARENA_FIT_PLACED || setup->huge > PAGEARENA_HUGE_OFF)
 		return -EOPNOTSUPP;
 	if (setup->fit == PAGEARENA_FIT_DEFAULT)
 		setup->fit = PAGEARENA_FIT_PLACED;

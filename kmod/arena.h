@@ -294,7 +294,22 @@ extern const struct span_heap_ops pa_heap_ops;
 int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req);
 int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u64 *freed);
 int pa_limit_enforce(struct pa_arena *arena);
-void pa_limit_approach(struct pa_arena *arena);
+void pa_limit_keep(struct pa_arena *arena);
+
+/**
+ * pa_limit_approach() - before more memory is backed: keep to a soft limit
+ * @arena: an arena that is set up
+ *
+ * Where nothing can be released the arena goes on past its limit.
+ *
+ * Context: may sleep; no lock of the arena; mmap_lock or a VMA lock may be held.
+ */
+static inline void pa_limit_approach(struct pa_arena *arena)
+{
+	if (unlikely(READ_ONCE(arena->limit)))
+		pa_limit_keep(arena);
+}
+
 u64 pa_scavenge_batch(struct pa_arena *arena, u64 bytes, u64 age);
 u64 pa_scavenge_sparse(struct pa_arena *arena, u64 bytes);
 u64 pa_scavenge_idle(struct pa_arena *arena, u64 bytes, u64 age, u64 *next);

@@ -101,14 +101,17 @@ struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index)
 /**
  * pa_chunk_create() - look a chunk up, or make it
  * @arena: the arena
- * @index: number of the chunk
+ * @page: number of an MMU page in the chunk
+ *
+ * None is made if no allocated span touches the page.
  *
  * Context: may sleep; takes no lock that is held across an allocation.
- * Return: the chunk, locked and with a reference, in any state but DEAD; NULL if out of
- * memory.
+ * Return: the chunk, locked and with a reference, in any state but DEAD; or -ENOMEM or -ENOENT
+ * as a pointer.
  */
-struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index)
+struct pa_chunk *pa_chunk_create(struct pa_arena *arena, pgoff_t page)
 {
+	unsigned long index = page >> PA_CHUNK_ORDER;
 	struct pa_charge charge;
 	struct pa_chunk *c;
 	int err;
@@ -116,6 +119,8 @@ struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index)
 	for (;;) {
 		c = pa_chunk_get(arena, index);
 		if (!c) {
+			if (!pa_page_allocated(arena, page))
+				return ERR_PTR(-ENOENT);
 			pa_charge_begin(arena, &charge);
 			c = kmem_cache_zalloc(pa_chunk_cache, GFP_KERNEL_ACCOUNT);
 			if (c) {
@@ -131,7 +136,7 @@ struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index)
 					kmem_cache_free(pa_chunk_cache, c);
 				if (err == -EBUSY)
 					continue;
-				return NULL;
+				return ERR_PTR(-ENOMEM);
 			}
 		}
 		mutex_lock(&c->lock);
@@ -728,8 +733,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 	bool ok;
 
 	lockdep_assert_held(&c->lock);
-	if (!PA_MID_ORDER || arena->setup.granule < 1UL << PA_MID_SHIFT ||
-	    find_next_bit(c->present, end, first) < end)
+	if (!pa_arena_mid(arena) || find_next_bit(c->present, end, first) < end)
 		return false;
 	spin_lock(&arena->lock);
 	ok = pa_pages_covered(arena, page, PA_MID_PAGES);
@@ -1138,9 +1142,9 @@ int pa_backing_populate(struct pa_arena *arena, u64 offset, u64 len)
 			return -EINTR;
 		pa_limit_approach(arena);
 		pa_reclaim_high(arena);
-		c = pa_chunk_create(arena, page >> PA_CHUNK_ORDER);
-		if (!c)
-			return -ENOMEM;
+		c = pa_chunk_create(arena, page);
+		if (IS_ERR(c))
+			return PTR_ERR(c);
 		for (; !err && page < stop; page++)
 			err = pa_chunk_fill(arena, c, page % PA_CHUNK_PAGES, PA_GFP_POPULATE);
 		pa_chunk_unlock_put(arena, c);

@@ -36,11 +36,10 @@ struct pa_item;
 
 /*
  * A small chunk is backed by folios of 64 KiB where allocated spans cover them, if that
- * saves faults, and if the arena releases nothing smaller.
+ * saves faults, and if the arena releases nothing smaller: see pa_arena_mid().
  */
 #define PA_MID_SHIFT	16
-#define PA_MID_ORDER	(PA_MAPS_LARGE_FOLIOS && PAGE_SHIFT < PA_MID_SHIFT ? \
-			 PA_MID_SHIFT - PAGE_SHIFT : 0)
+#define PA_MID_ORDER	(PAGE_SHIFT < PA_MID_SHIFT ? PA_MID_SHIFT - PAGE_SHIFT : 0)
 #define PA_MID_PAGES	((unsigned int)BIT(PA_MID_ORDER))
 
 /*
@@ -152,6 +151,33 @@ static inline unsigned int pa_chunk_reclaimable(const struct pa_chunk *c)
 }
 
 /**
+ * pa_arena_maps() - does the arena enter small folios into page tables itself?
+ * @arena: an arena that is set up
+ *
+ * Where the core would map a folio page by page, and where no huge folio is ever mapped: the
+ * mapping is VM_MIXEDMAP then, and 6.1 and 6.12 keep a reference to a PMD's folio when they zap
+ * it in such a mapping.
+ *
+ * Context: any.
+ */
+static inline bool pa_arena_maps(const struct pa_arena *arena)
+{
+	return !PA_MAPS_LARGE_FOLIOS && arena->setup.huge == PAGEARENA_HUGE_OFF;
+}
+
+/**
+ * pa_arena_mid() - are small chunks of an arena backed by folios of 64 KiB?
+ * @arena: an arena that is set up
+ *
+ * Context: any.
+ */
+static inline bool pa_arena_mid(const struct pa_arena *arena)
+{
+	return PA_MID_ORDER && (PA_MAPS_LARGE_FOLIOS || pa_arena_maps(arena)) &&
+	       arena->setup.granule >= 1UL << PA_MID_SHIFT;
+}
+
+/**
  * pa_chunk_at() - the chunk with a number
  * @arena: the arena
  * @index: the number
@@ -192,7 +218,7 @@ static __always_inline unsigned int pa_count_bits(const struct pa_chunk *c, unsi
 }
 
 struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index);
-struct pa_chunk *pa_chunk_create(struct pa_arena *arena, unsigned long index);
+struct pa_chunk *pa_chunk_create(struct pa_arena *arena, pgoff_t page);
 void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c);
 struct page *pa_chunk_page(struct pa_chunk *c, unsigned int i);
 int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gfp_t gfp);

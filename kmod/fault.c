@@ -3,7 +3,8 @@
  * Mapping an arena, and answering page faults.
  *
  * The mapping is an ordinary shared file mapping, so that the core does all that it does
- * for files: RSS, get_user_pages(), PMDs.  A fault looks at the heap, at one chunk and at
+ * for files: RSS, get_user_pages(), PMDs.  Where there are to be no PMDs (PAGEARENA_HUGE_OFF)
+ * it may be VM_MIXEDMAP, see pa_arena_maps().  A fault looks at the heap, at one chunk and at
  * nothing else.
  */
 #include <linux/fs.h>
@@ -29,24 +30,50 @@ static vm_fault_t pa_fault_error(struct pa_arena *arena, pgoff_t page, int err)
 	return err == -ENOENT ? VM_FAULT_SIGSEGV : VM_FAULT_SIGBUS;
 }
 
+/*
+ * Enters a page, or all of the folio of 64 KiB that it is in, into the page table, under the
+ * chunk's lock: whoever takes the page out of the chunk after that will zap it.  Only where
+ * pa_arena_maps() says so.
+ */
+static int pa_fault_map(struct vm_fault *vmf, struct page *page)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct folio *folio = page_folio(page);
+	unsigned long addr = vmf->address & PAGE_MASK, first = folio_page_idx(folio, page);
+	unsigned long n = folio_nr_pages(folio), i;
+	struct page *pages[PA_MID_PAGES];
+	int err;
+
+	if (n > 1 && n <= PA_MID_PAGES) {
+		unsigned long before = min(first, (addr - vma->vm_start) >> PAGE_SHIFT);
+
+		n = min(n - first, (vma->vm_end - addr) >> PAGE_SHIFT) + before;
+		first -= before;
+		for (i = 0; i < n; i++)
+			pages[i] = folio_page(folio, first + i);
+		err = vm_insert_pages(vma, addr - (before << PAGE_SHIFT), pages, &n);
+		if (err != -EBUSY)
+			return err;
+		/* A neighbour is mapped already, and this page perhaps, too. */
+	}
+	err = vm_insert_page(vma, addr, page);
+	return err == -EBUSY ? 0 : err;
+}
+
 static vm_fault_t pa_fault(struct vm_fault *vmf)
 {
 	struct pa_arena *arena = vmf->vma->vm_private_data;
-	unsigned long index = vmf->pgoff >> PA_CHUNK_ORDER;
 	unsigned int i = vmf->pgoff % PA_CHUNK_PAGES;
 	struct pa_chunk *c;
 	struct page *page;
 	bool huge;
 	int err;
 
-	/* Do not make a chunk for what is not allocated. */
-	if (!pa_page_allocated(arena, vmf->pgoff))
-		return pa_fault_error(arena, vmf->pgoff, -ENOENT);
 	pa_limit_approach(arena);
 	pa_reclaim_high(arena);
-	c = pa_chunk_create(arena, index);
-	if (!c)
-		return pa_fault_error(arena, vmf->pgoff, -ENOMEM);
+	c = pa_chunk_create(arena, vmf->pgoff);
+	if (IS_ERR(c))
+		return pa_fault_error(arena, vmf->pgoff, PTR_ERR(c));
 	err = pa_chunk_fill(arena, c, i, PA_GFP_SMALL);
 	if (err) {
 		pa_chunk_unlock_put(arena, c);
@@ -54,16 +81,22 @@ static vm_fault_t pa_fault(struct vm_fault *vmf)
 	}
 	huge = c->state == PA_CHUNK_HUGE;
 	page = pa_chunk_page(c, i);
-	get_page(page);
-	lock_page(page);
+	if (pa_arena_maps(arena)) {
+		err = pa_fault_map(vmf, page);
+	} else {
+		get_page(page);
+		lock_page(page);
+		vmf->page = page;
+	}
 	pa_chunk_unlock_put(arena, c);
+	if (err)
+		return pa_fault_error(arena, vmf->pgoff, err);
 
 	atomic64_inc(&arena->count.fault);
 	if (huge)
 		atomic64_inc(&arena->count.fault_huge);
 	trace_pagearena_fault(arena->id, vmf->pgoff, huge, 0);
-	vmf->page = page;
-	return VM_FAULT_LOCKED;
+	return pa_arena_maps(arena) ? VM_FAULT_NOPAGE : VM_FAULT_LOCKED;
 }
 
 /*
@@ -294,7 +327,7 @@ int pa_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (err)
 		return err;
-	pa_vm_flags_set(vma, VM_DONTCOPY);
+	pa_vm_flags_set(vma, VM_DONTCOPY | (pa_arena_maps(arena) ? VM_MIXEDMAP : 0));
 	pa_vm_flags_clear(vma, VM_MAYEXEC);
 	vma->vm_private_data = arena;
 	vma->vm_ops = &pa_vm_ops;

@@ -215,7 +215,7 @@ static noinline int pa_ioctl_alloc(struct pa_arena *arena, void __user *ptr)
 		bool done;
 
 		pa_hold_begin(arena, &hold, false);
-		done = pa_quick_alloc(arena, &step.offset, &step.length, &step.out_flags);
+		done = pa_quick_alloc(arena, pa_plain(arena), &step.offset, &step.length, &step.out_flags);
 		pa_hold_end(arena);
 		if (likely(done))
 			goto out;
@@ -276,7 +276,7 @@ static noinline int pa_ioctl_free(struct pa_arena *arena, void __user *ptr)
 	if (step.flags)
 		return -EINVAL;
 	pa_hold_begin(arena, &hold, true);
-	done = pa_quick_free(arena, &hold, step.offset, step.length, &err);
+	done = pa_quick_free(arena, &hold, pa_plain(arena), step.offset, step.length, &err);
 	pa_hold_end(arena);
 	if (unlikely(!done)) {
 		step.had = 0;
@@ -361,6 +361,8 @@ static int pa_ioctl_promote(struct file *file, struct pa_arg *arg)
 		return -EOVERFLOW;
 	if (req.offset + req.length > round_up(arena->setup.arena_bytes, PA_CHUNK_SIZE))
 		return -EINVAL;
+	if (arena->setup.huge == PAGEARENA_HUGE_OFF)
+		return -EOPNOTSUPP;
 	err = pa_copy_out(arg, &req, sizeof(req));
 	if (err)
 		return err;
@@ -461,6 +463,8 @@ static int pa_batch_promote(struct pa_batch *b, struct pagearena_op *op)
 		return -EOVERFLOW;
 	if (op->offset + op->length > round_up(b->arena->setup.arena_bytes, PA_CHUNK_SIZE))
 		return -EINVAL;
+	if (b->arena->setup.huge == PAGEARENA_HUGE_OFF)
+		return -EOPNOTSUPP;
 	opts.compact = op->flags & PAGEARENA_PROMOTE_COMPACT;
 	opts.min_pages = max_t(unsigned int, 1, DIV_ROUND_UP(op->align * PA_CHUNK_PAGES, 100));
 	index = op->offset >> PA_CHUNK_SHIFT;

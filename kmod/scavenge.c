@@ -475,14 +475,12 @@ int pa_limit_enforce(struct pa_arena *arena)
 #define PA_APPROACH_BYTES	(256ULL << 10)
 
 /**
- * pa_limit_approach() - before more memory is backed: keep to a soft limit
+ * pa_limit_keep() - keep to a soft limit, see pa_limit_approach()
  * @arena: an arena that is set up
- *
- * Where nothing can be released the arena goes on past its limit.
  *
  * Context: may sleep; no lock of the arena; mmap_lock or a VMA lock may be held.
  */
-void pa_limit_approach(struct pa_arena *arena)
+void pa_limit_keep(struct pa_arena *arena)
 {
 	struct pa_scavenging sc = { .cause = PA_CAUSE_LIMIT };
 	u64 limit, excess = 0, bytes, released;

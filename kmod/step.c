@@ -458,12 +458,14 @@ unsigned int pa_arena_steps(struct pa_arena *arena, struct pagearena_op *ops, un
 {
 	struct pagearena_op *op, *end = ops + nr;
 	struct pa_hold hold;
+	bool plain;
 	int err;
 
 	if (!nr)
 		return 0;
 	hold.todo = 0;
 	pa_hold_begin(arena, &hold, true);
+	plain = pa_plain(arena);
 	for (op = ops; op < end; op++) {
 		if (op->op - PAGEARENA_OP_ALLOC > PAGEARENA_OP_RESIZE - PAGEARENA_OP_ALLOC)
 			break;
@@ -471,12 +473,14 @@ unsigned int pa_arena_steps(struct pa_arena *arena, struct pagearena_op *ops, un
 		err = 0;
 		if (op->flags || op->align ||
 		    !(op->op == PAGEARENA_OP_FREE ?
-			      pa_quick_free(arena, &hold, op->offset, op->length, &err) :
+			      pa_quick_free(arena, &hold, plain, op->offset, op->length, &err) :
 		      op->op == PAGEARENA_OP_ALLOC ?
-			      pa_quick_alloc(arena, &op->offset, &op->length,
+			      pa_quick_alloc(arena, plain, &op->offset, &op->length,
 					     &op->out_flags) :
-			      false))
+			      false)) {
 			err = pa_slow_step(arena, &hold, op);
+			plain = pa_plain(arena);
+		}
 		op->result = err;
 		if (unlikely(err)) {
 			(*failed)++;

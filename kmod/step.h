@@ -119,7 +119,8 @@ static __always_inline u64 pa_backing_use(struct pa_arena *arena, pgoff_t first,
 
 /*
  * The common cases, in few instructions: a span of whole MMU pages, in an arena without limit
- * or debugging, that needs nothing but the heap lock.
+ * or debugging, that needs nothing but the heap lock.  Whether an arena is @plain stays so for
+ * as long as the lock is held.
  */
 static __always_inline bool pa_plain(const struct pa_arena *arena)
 {
@@ -127,15 +128,15 @@ static __always_inline bool pa_plain(const struct pa_arena *arena)
 		      arena->heap.cfg.page_shift >= PAGE_SHIFT);
 }
 
-static __always_inline bool pa_quick_alloc(struct pa_arena *arena, u64 *offset, u64 *length,
-					   u32 *out_flags)
+static __always_inline bool pa_quick_alloc(struct pa_arena *arena, bool plain, u64 *offset,
+					   u64 *length, u32 *out_flags)
 {
 	u8 shift = arena->heap.cfg.page_shift;
 	u64 pages, present;
 	struct span *s;
 
 	/* A length of 0 becomes one that is too large. */
-	if (!pa_plain(arena) || *length - 1 >= arena->setup.arena_bytes ||
+	if (unlikely(!plain) || *length - 1 >= arena->setup.arena_bytes ||
 	    arena->heap.stats.spans_inuse >= READ_ONCE(pa_spans_max))
 		return false;
 	pages = (*length - 1) >> shift;
@@ -154,13 +155,13 @@ static __always_inline bool pa_quick_alloc(struct pa_arena *arena, u64 *offset, 
 	return true;
 }
 
-static __always_inline bool pa_quick_free(struct pa_arena *arena, struct pa_hold *hold, u64 offset,
-					  u64 length, int *err)
+static __always_inline bool pa_quick_free(struct pa_arena *arena, struct pa_hold *hold, bool plain,
+					  u64 offset, u64 length, int *err)
 {
 	u8 shift = arena->heap.cfg.page_shift;
 	struct span *s;
 
-	if (!pa_plain(arena) || offset & ((1ULL << shift) - 1) ||
+	if (unlikely(!plain) || offset & ((1ULL << shift) - 1) ||
 	    length > arena->setup.arena_bytes)
 		return false;
 	*err = span_heap_lookup(&arena->heap, offset >> shift,

@@ -9,8 +9,14 @@
 # PAGEARENA_BENCH_CPU is QEMU's -cpu, see run-promote.
 BENCH_CPU=${PAGEARENA_BENCH_CPU:-max,la57=off,erms=off}
 
-# bench_kernel: sets BENCH_IMAGE, BENCH_RELEASE and BENCH_MODULE: Debian's kernel and the
-# module for it, or an image and a module that fit together, for trying things out.
+# More options for QEMU.
+BENCH_QEMU=()
+
+# bench_kernel [NAME]: sets BENCH_IMAGE, BENCH_RELEASE and BENCH_MODULE: a kernel of
+# scripts/kernel (default: Debian's) and the module for it. With PAGEARENA_BENCH_MODULE, for
+# trying things out, that module; with PAGEARENA_BENCH_KERNEL, which needs it, that image.
+# PAGEARENA_BENCH_TREE is another checkout whose module and header to take.
+BENCH_TREE=${PAGEARENA_BENCH_TREE:-$ROOT}
 bench_kernel()
 {
 	local kernel
@@ -21,10 +27,47 @@ bench_kernel()
 		BENCH_MODULE=$PAGEARENA_BENCH_MODULE
 		return
 	fi
-	kernel=$("$ROOT/scripts/kernel" stock)
+	kernel=$("$ROOT/scripts/kernel" "${1:-stock}")
 	BENCH_IMAGE=$kernel/vmlinuz
 	BENCH_RELEASE=$(cat "$kernel/release")
-	BENCH_MODULE=$("$ROOT/scripts/kmod" "$kernel/build")/pagearena.ko
+	BENCH_MODULE=${PAGEARENA_BENCH_MODULE:-}
+	if [ -z "$BENCH_MODULE" ]; then
+		BENCH_MODULE=$("$BENCH_TREE/scripts/kmod" "$kernel/build")/pagearena.ko
+	fi
+}
+
+# bench_build DIR: what runs in the machine, and the plugin, into DIR.
+bench_build()
+{
+	run_logged "build of the benchmark" "$LOGS/bench-build.log" "make -C selftests/bench" \
+		make -C "$ROOT/selftests/bench" O="$1" TREE="$BENCH_TREE"
+}
+
+# bench_plugin PLUGIN OUT [OPTION...]: has QEMU count into OUT, see plugin.c. After
+# bench_kernel with a kernel that was built here.
+bench_plugin()
+{
+	local map plugin=$1,out=$2 name address
+	shift 2
+
+	map=$(dirname "$BENCH_IMAGE")/System.map
+	[ -f "$map" ] || die "no System.map beside $BENCH_IMAGE"
+	while read -r address _ name; do
+		case $name in
+		clear_page_rep | clear_page_orig | clear_page_erms) plugin+=,clear=$address ;;
+		asm_exc_page_fault) plugin+=,fault=$address ;;
+		asm_common_interrupt | asm_sysvec_apic_timer_interrupt | asm_exc_nmi)
+			plugin+=,irq=$address
+			;;
+		entry_SYSCALL_64) plugin+=,syscall=$address ;;
+		_raw_spin_lock | _raw_spin_lock_irq | _raw_spin_lock_irqsave | _raw_spin_lock_bh | \
+			_raw_spin_trylock) plugin+=,lock=$address ;;
+		esac
+	done < <(grep -E ' [tT] ' "$map")
+	for name in "$@"; do
+		plugin+=,$name
+	done
+	BENCH_QEMU=(-plugin "$plugin")
 }
 
 # bench_last FILE: the last line that begins with "@@" and says more than a word.
@@ -75,6 +118,7 @@ bench_vm()
 		-serial "file:$log" -serial stdio \
 		-kernel "$BENCH_IMAGE" -initrd "$dir.cpio" \
 		-append "console=ttyS0 panic=-1 oops=panic nokaslr loglevel=6 ${BENCH_APPEND:-}" \
+		"${BENCH_QEMU[@]}" \
 		</dev/null >"$dir.out" || status=$?
 	progress_stop
 	rm -f "$dir.cpio"

@@ -47,6 +47,7 @@ static void open_huge(struct arena *a, __u64 bytes, __u32 huge)
 {
 	struct pagearena_setup setup = {
 		.arena_bytes = ALIGN_UP(bytes, 64 * MiB),
+		.granule = huge == PAGEARENA_HUGE_OFF ? 64 * KiB : 0,
 		.fit = PAGEARENA_FIT_BEST,
 		.huge = huge,
 	};
@@ -199,6 +200,11 @@ static void test_cgroup(void)
 static void test_cgroup_huge(void)
 {
 	in_cgroup(PAGEARENA_HUGE_AUTO);
+}
+
+static void test_cgroup_mid(void)
+{
+	in_cgroup(PAGEARENA_HUGE_OFF);
 }
 
 /* The pressure comes from another arena's faults, with the module's locks held. */
@@ -1287,6 +1293,7 @@ static void test_load_drop(void)
 
 static void test_load_reclaim(void)
 {
+	under_load(PAGEARENA_HUGE_OFF, shrink_reclaim);
 	under_load(PAGEARENA_HUGE_AUTO, shrink_reclaim);
 }
 
@@ -1868,6 +1875,7 @@ static void test_sparse_later(void)
 static const struct pa_test tests[] = {
 	{ "a cgroup's limit, small folios", test_cgroup },
 	{ "a cgroup's limit, huge folios", test_cgroup_huge },
+	{ "a cgroup's limit, folios of 64 KiB", test_cgroup_mid },
 	{ "pressure from another arena", test_second_arena },
 	{ "pressure from the arena's own faults", test_own_faults },
 	{ "pressure from ALLOC_POPULATE", test_own_populate },

@@ -309,6 +309,12 @@ static void do_batch(void)
 		case PAGEARENA_OP_RESIZE:
 			after_resize(of[i], &asked[i], &got[i]);
 			break;
+		case PAGEARENA_OP_PROMOTE:
+			if (pa_info(a.fd).huge == PAGEARENA_HUGE_OFF) {
+				CHECK_EQ(got[i].result, -EOPNOTSUPP);
+				break;
+			}
+			/* fall through */
 		default:
 			pa_expect(got[i].result >= 0, "operation %u: %d", asked[i].op,
 				  got[i].result);
@@ -356,6 +362,10 @@ static void do_other(void)
 				  (random_below(2) ? PAGEARENA_SCAVENGE_FORCE : 0));
 		break;
 	case 4:
+		if (pa_info(a.fd).huge == PAGEARENA_HUGE_OFF) {
+			CHECK_ERR(pa_promote_fd(a.fd, at, huge, NULL), EOPNOTSUPP);
+			break;
+		}
 		CHECK(!pa_promote_fd(a.fd, at, MIN(ARENA - at, huge * (1 + random_below(3))),
 				     &promote));
 		CHECK_EQ(promote.counts[PAGEARENA_PROMOTE_PINNED], 0);
@@ -440,6 +450,7 @@ STORM(equal, .span_page = 4096, .granule = 4096, .fit = PAGEARENA_FIT_BEST,
 	.huge = PAGEARENA_HUGE_ALWAYS)
 STORM(granule_4k, .span_page = 4096, .granule = 65536, .huge = PAGEARENA_HUGE_NEVER)
 STORM(granule_8k, .span_page = 8192, .granule = 65536, .fit = PAGEARENA_FIT_FIRST)
+STORM(off, .granule = 65536, .huge = PAGEARENA_HUGE_OFF)
 STORM(granule_huge, .span_page = 8192, .granule = 2 << 20, .huge = PAGEARENA_HUGE_ALWAYS)
 STORM(large_page, .span_page = 65536, .granule = 4096, .huge = PAGEARENA_HUGE_ALWAYS)
 STORM(limit, .limit = 6 << 20, .huge = PAGEARENA_HUGE_ALWAYS)
@@ -454,6 +465,7 @@ static const struct pa_test tests[] = {
 	{ "span page = granule = 4 KiB, always huge", test_equal },
 	{ "span page 4 KiB, granule 64 KiB, no huge", test_granule_4k },
 	{ "span page 8 KiB, granule 64 KiB, first fit", test_granule_8k },
+	{ "span page 8 KiB, granule 64 KiB, huge off", test_off },
 	{ "span page 8 KiB, granule 2 MiB, always huge", test_granule_huge },
 	{ "span page 64 KiB, granule 4 KiB, always huge", test_large_page },
 	{ "within a limit, always huge", test_limit },

@@ -151,6 +151,7 @@ struct pagearena_info {
 #define PAGEARENA_HUGE_AUTO	0 /* as long as little is backed that is not asked for, see below */
 #define PAGEARENA_HUGE_NEVER	1 /* only by PROMOTE */
 #define PAGEARENA_HUGE_ALWAYS	2 /* wherever a huge folio can be had */
+#define PAGEARENA_HUGE_OFF	3 /* never; see below */
 
 /**
  * DOC: When a chunk is huge
@@ -168,6 +169,11 @@ struct pagearena_info {
  * A chunk with small folios becomes huge by %PAGEARENA_IOC_PROMOTE, or by the background
  * promotion (see &struct pagearena_policy).  A huge chunk becomes small (is *demoted*) when
  * %PAGEARENA_IOC_SCAVENGE is asked to break huge folios, or the limit demands it.
+ *
+ * %PAGEARENA_HUGE_OFF is for memory that is released again soon, in pieces.  PROMOTE fails with
+ * EOPNOTSUPP.  As no huge folio is ever mapped, the arena can map more than a page in a fault
+ * on kernels that do so for nobody else: if its granule is 64 KiB or more, each 64 KiB (at a
+ * multiple of that) of which all is allocated get one folio, and one fault.
  */
 
 /*
@@ -396,8 +402,8 @@ struct pagearena_scavenge {
  * Elsewhere (another process, a mapping changed by mprotect(), mlock() or madvise()) a
  * chunk that was mapped page by page stays so until it is mapped anew.
  *
- * Errors: EBADFD, EINVAL, EOVERFLOW, EFAULT (@results), EINTR (@counts says what was
- * done until then).
+ * Errors: EBADFD, EINVAL, EOVERFLOW, EOPNOTSUPP (%PAGEARENA_HUGE_OFF), EFAULT (@results), EINTR
+ * (@counts says what was done until then).
  */
 struct pagearena_promote {
 	__u32 size;
