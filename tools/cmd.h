@@ -45,6 +45,7 @@ extern const struct command cmd_map;
 extern const struct command cmd_policy;
 extern const struct command cmd_record;
 extern const struct command cmd_replay;
+extern const struct command cmd_run;
 extern const struct command cmd_spans;
 extern const struct command cmd_stats;
 extern const struct command cmd_top;

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +103,33 @@ static bool first_line(const char *path, char *buf, size_t len)
 	if (good)
 		buf[strcspn(buf, "\n")] = '\0';
 	return good;
+}
+
+/*
+ * The name of a group, from the file: getgrgid() would want shared libraries of a static
+ * program, and does not look below --sysroot.
+ */
+static const char *group_name(const struct state *s, gid_t gid)
+{
+	FILE *f = fopen(in_root(s, "/etc/group"), "re");
+	static char name[64];
+	unsigned int number;
+	char line[1024];
+
+	snprintf(name, sizeof(name), "%u", (unsigned int)gid);
+	while (f && fgets(line, sizeof(line), f)) {
+		/* name:password:gid:members */
+		char *second = strchr(line, ':');
+		char *third = second ? strchr(second + 1, ':') : NULL;
+
+		if (third && sscanf(third, ":%u:", &number) == 1 && number == gid) {
+			snprintf(name, sizeof(name), "%.*s", (int)(second - line), line);
+			break;
+		}
+	}
+	if (f)
+		fclose(f);
+	return name;
 }
 
 static void check_kernel(struct state *s)
@@ -280,8 +306,8 @@ static void check_library(struct state *s)
 /* Mode and group of the node, and whether the numbers are those of the module. */
 static void check_node(struct state *s)
 {
-	char dev[32], want[32], name[64] = "?";
-	struct group *group;
+	char dev[32], want[32];
+	const char *name;
 	struct stat st;
 
 	if (stat(in_root(s, PAGEARENA_DEVICE), &st)) {
@@ -307,9 +333,7 @@ static void check_node(struct state *s)
 		return;
 	}
 	s->node = true;
-	group = getgrgid(st.st_gid);
-	if (group)
-		snprintf(name, sizeof(name), "%.63s", group->gr_name);
+	name = group_name(s, st.st_gid);
 	if (st.st_mode & 0007)
 		report(s, WARN, "device", "a group for it, and mode 0660, by a udev rule: " RULE,
 		       PAGEARENA_DEVICE " has mode %04o: every user may take memory",
@@ -326,7 +350,6 @@ static void check_node(struct state *s)
 /* What a user without rights to the node is to do. */
 static void check_access(struct state *s)
 {
-	struct group *group;
 	struct stat st;
 	char remedy[128];
 
@@ -342,11 +365,9 @@ static void check_access(struct state *s)
 		break;
 	case EACCES:
 		snprintf(remedy, sizeof(remedy), "run it as root");
-		if (!stat(in_root(s, PAGEARENA_DEVICE), &st) && st.st_gid) {
-			group = getgrgid(st.st_gid);
+		if (!stat(in_root(s, PAGEARENA_DEVICE), &st) && st.st_gid)
 			snprintf(remedy, sizeof(remedy), "usermod -aG %.63s USER, then log in anew",
-				 group ? group->gr_name : "GROUP");
-		}
+				 group_name(s, st.st_gid));
 		report(s, FAIL, "access", remedy, "user %d may not open it", (int)geteuid());
 		break;
 	case EPERM:

@@ -21,6 +21,7 @@ static const char *huge_name(uint64_t huge)
 	return huge == PAGEARENA_HUGE_AUTO   ? "auto" :
 	       huge == PAGEARENA_HUGE_NEVER  ? "never" :
 	       huge == PAGEARENA_HUGE_ALWAYS ? "always" :
+	       huge == PAGEARENA_HUGE_OFF    ? "off" :
 					       "?";
 }
 

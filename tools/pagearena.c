@@ -7,8 +7,8 @@
 
 /* In the order of the help. */
 static const struct command *const commands[] = {
-	&cmd_doctor, &cmd_top, &cmd_info,   &cmd_stats,
-	&cmd_spans,  &cmd_map, &cmd_policy, &cmd_replay,
+	&cmd_doctor, &cmd_run,	  &cmd_top,    &cmd_info,   &cmd_stats, &cmd_spans,
+	&cmd_map,    &cmd_policy, &cmd_record, &cmd_replay, &cmd_bench,
 };
 
 static const char target_help[] =

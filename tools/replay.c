@@ -48,7 +48,7 @@ struct options {
 
 /* In the order of PAGEARENA_FIT_*, PAGEARENA_HUGE_*, enum touch and enum release. */
 static const char *const fits[] = { "default", "best", "first", "placed" };
-static const char *const huges[] = { "auto", "never", "always" };
+static const char *const huges[] = { "auto", "never", "always", "off" };
 static const char *const touches[] = { "none", "sample", "full" };
 static const char *const releases[] = { "replay", "never", "default", "at-once" };
 
@@ -1502,7 +1502,7 @@ const struct command cmd_replay = {
 		"  --limit SIZE         most memory to be backed (default: no limit)\n"
 		"  --fit best|first|placed\n"
 		"                       how a span is chosen (default: placed)\n"
-		"  --huge auto|never|always\n"
+		"  --huge auto|never|always|off\n"
 		"                       when to use huge folios (default: auto)\n"
 		"  --scavenge-every N   after every N operations, release free memory, largest spans\n"
 		"                       first, down to the share to keep (default: after every 32nd\n"
