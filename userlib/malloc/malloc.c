@@ -191,6 +191,9 @@ static void *hook_alloc(extent_hooks_t *hooks, void *want, size_t size, size_t a
 	if (records || !malloc_arena) {
 		p = plain_alloc(size, align);
 		*zero = true;
+		/* There are many blocks, of which little is used. */
+		if (p && records)
+			madvise(p, size, MADV_NOHUGEPAGE);
 		if (p && !records)
 			log_add('a', p, size, align);
 		return p;
