@@ -11,13 +11,16 @@ BUILD := $(CURDIR)/build
 KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $($(v)),$(if \
 	$(filter command environment override,$(firstword $(origin $(v)))),$(v)=$($(v)))))
 
+# libpagearena-malloc.so is built where jemalloc is: Debian has it in libjemalloc-dev.
+JEMALLOC := $(wildcard $(filter /%,$(shell $(CC) -print-file-name=libjemalloc_pic.a)))
+
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
-.PHONY: bench bench-compare
+.PHONY: bench bench-compare malloc man
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug
 
-all: lib tools
+all: lib tools $(if $(JEMALLOC),malloc)
 
 help:
 	@echo 'Two commands to begin with:'
@@ -28,6 +31,8 @@ help:
 	@echo '  make modules [KDIR=...]   the module, for the kernel whose headers are in KDIR'
 	@echo '  make lib                  libpagearena, shared and static, and its examples'
 	@echo '  make tools                the command "pagearena"'
+	@echo '  make malloc               libpagearena-malloc.so, for "pagearena run" (libjemalloc-dev)'
+	@echo '  make man                  the manual pages, in build/man (python3-docutils)'
 	@echo '  make tests                what the tests run in a virtual machine'
 	@echo '  make                      library and tools'
 	@echo '  make install              library and tools to PREFIX (/usr/local)'
@@ -49,8 +54,6 @@ help:
 	@echo '  make check-kunit          unit tests in the test kernel'
 	@echo '  make check-device-debug   device, library, tools on the test kernel'
 	@echo
-	@echo 'To measure:'
-	@echo
 	@echo 'Kernels that were downloaded and built are kept outside the checkout:'
 	@echo '  make cache-info           what is there'
 	@echo '  make cache-clean          remove it'
@@ -64,13 +67,21 @@ lib:
 tools:
 	$(MAKE) -C tools O=$(BUILD)/tools
 
+malloc:
+	$(MAKE) -C userlib/malloc O=$(BUILD)/malloc
+
+man: tools
+	@scripts/man $(BUILD)/man
+
 tests:
 	$(MAKE) -C userlib O=$(BUILD)/static/userlib STATIC=1 all
 	$(MAKE) -C tools O=$(BUILD)/static/tools STATIC=1 all
+	$(MAKE) -C selftests/tools O=$(BUILD)/static/tools-tests all
 	$(MAKE) -C selftests/device O=$(BUILD)/static/device STATIC=1 all
 
-install: lib tools
+install: all
 	$(MAKE) -C userlib O=$(BUILD)/userlib install
+	$(if $(JEMALLOC),$(MAKE) -C userlib/malloc O=$(BUILD)/malloc install)
 	$(MAKE) -C tools O=$(BUILD)/tools install
 
 demo:
