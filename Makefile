@@ -13,10 +13,12 @@ KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $
 
 # libpagearena-malloc.so is built where jemalloc is: Debian has it in libjemalloc-dev.
 JEMALLOC := $(wildcard $(filter /%,$(shell $(CC) -print-file-name=libjemalloc_pic.a)))
+# The manual pages are made where docutils are.
+DOCUTILS := $(shell python3 -c 'import docutils; print("yes")' 2>/dev/null)
 
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
-.PHONY: bench bench-compare malloc man
+.PHONY: bench bench-compare malloc man install-man
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug
 
@@ -83,6 +85,14 @@ install: all
 	$(MAKE) -C userlib O=$(BUILD)/userlib install
 	$(if $(JEMALLOC),$(MAKE) -C userlib/malloc O=$(BUILD)/malloc install)
 	$(MAKE) -C tools O=$(BUILD)/tools install
+	$(if $(DOCUTILS),$(MAKE) install-man)
+
+# PREFIX and DESTDIR as for the parts.
+install-man: man
+	@for s in 1 3 4 7; do \
+		d="$(DESTDIR)$(or $(PREFIX),/usr/local)/share/man/man$$s"; \
+		install -d "$$d" && install -m 644 $(BUILD)/man/man$$s/* "$$d/" || exit; \
+	done
 
 demo:
 	@scripts/demo $(DEMO)

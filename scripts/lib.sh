@@ -126,6 +126,7 @@ run_logged()
 	PKGS_LINT=(sparse shellcheck perl)
 	PKGS_CLANG=(clang libclang-rt-dev)
 	PKGS_MODEL=(spin)
+	PKGS_DOCS=(python3 python3-docutils man-db)
 	PKGS_MALLOC=(libjemalloc-dev python3)
 }
 
