@@ -22,15 +22,20 @@ export PREFIX DESTDIR
 KMOD_ARGS := $(foreach v,W C CC LLVM ARCH CROSS_COMPILE PAGEARENA_KUNIT V,$(if $($(v)),$(if \
 	$(filter command environment override,$(firstword $(origin $(v)))),$(v)=$($(v)))))
 
+# libpagearena-malloc.so is built where jemalloc is: Debian has it in libjemalloc-dev.
+JEMALLOC := $(wildcard $(filter /%,$(shell $(CC) -print-file-name=libjemalloc_pic.a)))
+# The manual pages are made where docutils are.
+DOCUTILS := $(shell python3 -c 'import docutils; print("yes")' 2>/dev/null)
+
 .DEFAULT_GOAL := all
-.PHONY: all modules lib tools tests install uninstall demo check lint clean cache-info \
-	cache-clean help
-.PHONY: install-udev install-tracing modules_install modules_uninstall sign deb
+.PHONY: all modules lib tools tests malloc man install uninstall demo check lint clean \
+	cache-info cache-clean help
+.PHONY: install-man install-udev install-tracing modules_install modules_uninstall sign deb
 .PHONY: bench bench-compare
 .PHONY: check-lint check-docs check-install check-abi check-model check-heap check-lib \
 	check-device-stock check-kunit check-device-debug golden try
 
-all: lib tools
+all: lib tools $(if $(JEMALLOC),malloc)
 
 help:
 	@echo 'Two commands to begin with:'
@@ -41,6 +46,8 @@ help:
 	@echo '  make modules [KDIR=...]   the module, for the kernel whose headers are in KDIR'
 	@echo '  make lib                  libpagearena, shared and static, and its examples'
 	@echo '  make tools                the command "pagearena"'
+	@echo '  make malloc               libpagearena-malloc.so, for "pagearena run" (libjemalloc-dev)'
+	@echo '  make man                  the manual pages, in build/man (python3-docutils)'
 	@echo '  make tests                what the tests run in a virtual machine'
 	@echo '  make                      library and tools'
 	@echo '  make clean                remove build/'
@@ -87,16 +94,31 @@ lib:
 tools:
 	$(MAKE) -C tools O=$(BUILD)/tools
 
+malloc:
+	$(MAKE) -C userlib/malloc O=$(BUILD)/malloc
+
+man: tools
+	@scripts/man $(BUILD)/man
+
 tests:
 	$(MAKE) -C userlib O=$(BUILD)/static/userlib STATIC=1 all
 	$(MAKE) -C bindings O=$(BUILD)/static/bindings USERLIB=$(BUILD)/static/userlib STATIC=1 all
 	$(MAKE) -C tools O=$(BUILD)/static/tools STATIC=1 all
+	$(MAKE) -C selftests/tools O=$(BUILD)/static/tools-tests all
 	$(MAKE) -C selftests/device O=$(BUILD)/static/device STATIC=1 all
 
-install: lib tools install-udev install-tracing
+install: all install-udev install-tracing
 	$(MAKE) -C userlib O=$(BUILD)/userlib install
 	$(MAKE) -C bindings install
+	$(if $(JEMALLOC),$(MAKE) -C userlib/malloc O=$(BUILD)/malloc install)
 	$(MAKE) -C tools O=$(BUILD)/tools install
+	$(if $(DOCUTILS),$(MAKE) install-man)
+
+install-man: man
+	@for s in 1 3 4 7; do \
+		d="$(DESTDIR)$(PREFIX)/share/man/man$$s"; \
+		install -d "$$d" && install -m 644 $(BUILD)/man/man$$s/* "$$d/" || exit; \
+	done
 
 install-udev:
 	install -d $(DESTDIR)$(UDEVDIR)
@@ -116,6 +138,8 @@ modules_uninstall:
 uninstall: $(if $(wildcard $(KDIR)/Makefile),modules_uninstall)
 	$(MAKE) -C userlib O=$(BUILD)/userlib uninstall
 	$(MAKE) -C bindings uninstall
+	$(MAKE) -C userlib/malloc O=$(BUILD)/malloc uninstall
+	rm -f $(foreach s,1 3 4 7,$(DESTDIR)$(PREFIX)/share/man/man$(s)/*pagearena*.$(s)*)
 	$(MAKE) -C tools O=$(BUILD)/tools uninstall
 	rm -f $(DESTDIR)$(UDEVDIR)/60-pagearena.rules
 	rm -f $(addprefix $(DESTDIR)$(TRACINGDIR)/,$(notdir $(wildcard tools/tracing/*)))

@@ -127,10 +127,12 @@ run_logged()
 	PKGS_CLANG=(clang libclang-rt-dev)
 	PKGS_MODEL=(spin)
 	PKGS_INSTALL=(pkg-config openssl dkms)
-	PKGS_DEB=(dpkg-dev debhelper dh-dkms g++)
+	PKGS_DEB=(dpkg-dev debhelper dh-dkms g++ libjemalloc-dev python3-docutils)
 	PKGS_BINDINGS=(g++ cargo rustc)
 	PKGS_ABI=(abigail-tools)
 	PKGS_ROOT=(mmdebstrap lintian)
+	PKGS_DOCS=(python3 python3-docutils man-db)
+	PKGS_MALLOC=(libjemalloc-dev python3)
 }
 
 as_root()

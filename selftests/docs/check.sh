@@ -196,5 +196,107 @@ broken_links()
 }
 none "links lead somewhere" broken_links
 
+# --- The command: its code, its help, its manual pages and its completion agree ---
+
+status=0
+out=$(make -s -C tools O="$WORK/tools" 2>&1) || status=$?
+result "the command compiles" $status <<<"$out"
+tool=$WORK/tools/pagearena
+mapfile -t commands < <("$tool" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p')
+
+# help_options COMMAND
+help_options()
+{
+	{
+		"$tool" "$1" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p'
+		echo help
+	} | sort -u
+}
+
+# Those that the code takes.
+code_options()
+{
+	{
+		sed -n 's/^\t*{ "\([a-z-]*\)", [a-z]*_argument, .*/\1/p' "tools/$1.c"
+		! grep -q COMMON_OPTIONS "tools/$1.c" || printf 'help\nfd\n'
+	} | sort -u
+}
+
+no_help()
+{
+	local c
+
+	[ ${#commands[@]} -ge 10 ] || echo "only ${#commands[@]} commands"
+	for c in "${commands[@]}"; do
+		[ -f "tools/$c.c" ] || echo "no tools/$c.c"
+		diff <(code_options "$c") <(help_options "$c") | sed -n "s/^[<>]/$c:/p"
+	done
+	for c in tools/*.c; do
+		c=$(sed -n 's/^const struct command cmd_\([a-z]*\) .*/\1/p' "$c")
+		[ -z "$c" ] || [[ " ${commands[*]} " == *" $c "* ]] || echo "$c is not in the help"
+	done
+}
+none "every command's help has the options that it takes, and no others" no_help
+
+status=0
+out=$(scripts/man "$WORK/man" "$tool" 2>&1) || status=$?
+result "the manual pages are made" $status <<<"$out"
+
+no_page()
+{
+	local c f
+
+	for c in "${commands[@]}"; do
+		f=$WORK/man/man1/pagearena-$c.1
+		[ -f "$f" ] || {
+			echo "no $f"
+			continue
+		}
+		diff <(help_options "$c") <(sed -n 's/^\(\.BI\? \)\?\\fB\\-\\-\([a-z\\-]*\)\\fP.*/\2/p' "$f" | tr -d '\\' | sort -u) |
+			sed -n "s/^[<>]/$c:/p"
+	done
+	for c in $(sed -n 's/^\t\(pagearena_[a-z_]*\);/\1/p' userlib/libpagearena.map); do
+		[ -f "$WORK/man/man3/$c.3" ] || echo "no page of $c"
+	done
+	for c in $(sed -n 's/^#define \(PAGEARENA_IOC_[A-Z]*\)\t_IO(.*/\1/p' uapi/linux/pagearena.h); do
+		grep -qF "${c//_/_}" "$WORK/man/man4/pagearena.4" || echo "$c is not in pagearena(4)"
+	done
+}
+none "every command, function and call has its page, with the options of the help" no_page
+
+bad_pages()
+{
+	local f
+
+	for f in "$WORK"/man/man?/*; do
+		MANWIDTH=80 man --warnings -E UTF-8 -l "$f" 2>&1 >/dev/null
+	done
+}
+if command -v man >/dev/null; then
+	none "man has nothing to complain of in the pages" bad_pages
+fi
+
+# shellcheck disable=SC2034 # COMP_WORDS and COMP_CWORD are for the completion
+incomplete()
+{
+	local c
+
+	# shellcheck source=/dev/null
+	source tools/completion/pagearena
+	COMP_WORDS=("$tool" "")
+	COMP_CWORD=1
+	_pagearena
+	diff <(printf '%s\n' "${commands[@]}" --help --version | sort) \
+		<(printf '%s\n' "${COMPREPLY[@]}" | sort)
+	for c in "${commands[@]}"; do
+		COMP_WORDS=("$tool" "$c" --)
+		COMP_CWORD=2
+		_pagearena
+		diff <(help_options "$c" | sed 's/^/--/') <(printf '%s\n' "${COMPREPLY[@]}" | sort) |
+			sed -n "s/^[<>]/$c:/p"
+	done
+}
+none "the completion offers what the help has" incomplete
+
 echo "1..$N"
 exit $BAD

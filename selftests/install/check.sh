@@ -9,7 +9,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
 cd "$ROOT"
-need_packages "the tests of the installation" "${PKGS_BUILD[@]}" "${PKGS_INSTALL[@]}"
+need_packages "the tests of the installation" "${PKGS_BUILD[@]}" "${PKGS_INSTALL[@]}" \
+	"${PKGS_MALLOC[@]}" "${PKGS_DOCS[@]}"
 KERNEL=$(scripts/kernel stock)
 KDIR=$KERNEL/build
 RELEASE=$(cat "$KERNEL/release")
@@ -101,7 +102,10 @@ files_there()
 		usr/include/linux/pagearena.h \
 		usr/lib/libpagearena.a usr/lib/libpagearena.so usr/lib/libpagearena.so.0 \
 		usr/lib/pkgconfig/libpagearena.pc usr/lib/udev/rules.d/60-pagearena.rules \
-		usr/share/pagearena/tracing/calls.bt; do
+		usr/share/pagearena/tracing/calls.bt usr/lib/libpagearena-malloc.so \
+		usr/share/man/man1/pagearena.1 usr/share/man/man3/pagearena_open.3 \
+		usr/share/man/man4/pagearena.4 \
+		usr/share/bash-completion/completions/pagearena; do
 		[ -s "$DEST/$f" ] || {
 			echo "no $f"
 			return 1
