@@ -17,8 +17,10 @@ static bool beside(char *path, size_t len)
 {
 	static const char *const places[] = {
 		"../lib/" LIBRARY,
-#ifdef __x86_64__
-		"../lib/x86_64-linux-gnu/" LIBRARY,
+#ifdef MULTIARCH
+		/* A package puts it where no linker looks. */
+		"../lib/" MULTIARCH "/pagearena/" LIBRARY,
+		"../lib/" MULTIARCH "/" LIBRARY,
 #endif
 		"../malloc/" LIBRARY,
 	};
@@ -44,8 +46,9 @@ const char *find_library(const char *given)
 {
 	static const char *const places[] = {
 		"/usr/local/lib/" LIBRARY,
-#ifdef __x86_64__
-		"/usr/lib/x86_64-linux-gnu/" LIBRARY,
+#ifdef MULTIARCH
+		"/usr/lib/" MULTIARCH "/pagearena/" LIBRARY,
+		"/usr/lib/" MULTIARCH "/" LIBRARY,
 #endif
 		"/usr/lib/" LIBRARY,
 	};
