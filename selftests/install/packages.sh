@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 #
 # Builds the Debian packages, asks lintian about them, and installs, uses and removes them in a
-# fresh Debian in a virtual machine, where DKMS builds the module. Prints TAP.
+# fresh Debian in a virtual machine, where DKMS builds the module: most of the time goes there, as a
+# compiler under emulation takes minutes. Prints TAP.
+#
+#   packages.sh [--root]
+#
+# --root only makes the root file system, which the cache keeps, and says where it is.
 
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
@@ -19,7 +24,7 @@ trap 'rm -rf "$WORK"' EXIT
 
 # What a machine has on which somebody installs the packages, and what the test needs there.
 # The kernel's headers bring gcc and the kernel.
-ROOT_PKGS=(dkms make "linux-headers-$RELEASE" udev kmod adduser libc6-dev pkg-config crun
+ROOT_PKGS=(dkms make "linux-headers-$RELEASE" systemd udev kmod adduser libc6-dev pkg-config crun
 	tiny-initramfs bpftrace linux-perf)
 
 # The root file system as a tarball, which the cache keeps.
@@ -47,6 +52,11 @@ root_tar()
 	echo "$tar"
 }
 
+if [ "${1:-}" = --root ]; then
+	root_tar
+	exit
+fi
+
 echo "TAP version 13"
 status=0
 scripts/deb --lintian >"$WORK/deb.out" 2>&1 || status=$?
@@ -68,7 +78,7 @@ awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$WORK/readme.c
 say "virtual machine: Debian $SUITE, install, use, remove"
 guest=0
 scripts/vm --kernel "$KERNEL" --module virtio_blk --module virtio_pci --disk "$tar" --memory 4G \
-	--timeout "${PAGEARENA_VM_SECONDS:-2400}" --log "$LOGS/packages-kernel.log" \
+	--timeout "${PAGEARENA_VM_SECONDS:-3600}" --log "$LOGS/packages-kernel.log" \
 	--add "$WORK/debs:/debs" --add "$WORK/readme.c:/readme.c" \
 	--add "selftests/install/guest-packages.sh:/guest-packages.sh" \
 	selftests/install/guest-root.sh >"$WORK/guest.out" || guest=$?
