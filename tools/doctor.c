@@ -293,10 +293,12 @@ static void check_library(struct state *s)
 		so = strstr(path, ".so.");
 		snprintf(version, sizeof(version), "%d.%d", PAGEARENA_VERSION >> 16,
 			 PAGEARENA_VERSION & 0xffff);
-		if (!so || strcmp(so + 4, version))
+		if (!so)
+			report(s, OK, "library", NULL, "%s/libpagearena.so.0", dir);
+		else if (strcmp(so + 4, version))
 			report(s, WARN, "library", "install library and tools of the same release",
 			       "%s/libpagearena.so.0 is version %s; this command is of %s", dir,
-			       so ? so + 4 : "?", version);
+			       so + 4, version);
 		else
 			report(s, OK, "library", NULL, "%s/libpagearena.so.%s", dir, so + 4);
 		return;
