@@ -208,11 +208,18 @@ static struct pagearena *open_one(const char *device, uint64_t cache, uint32_t h
 	return pagearena_open(&o);
 }
 
+static void print_json(size_t which, const double t[static ROUNDS])
+{
+	printf("%s\n  {\"name\": \"%s\", \"bytes\": %zu, \"ns\": %.1f, ", which ? "," : "",
+	       benches[which].name, benches[which].len, t[ROUNDS / 2]);
+	printf("\"least_ns\": %.1f, \"most_ns\": %.1f}", t[0], t[ROUNDS - 1]);
+}
+
 static int run(int argc, char **argv)
 {
 	enum { OPT_TIME = OPT_COMMON, OPT_JSON, OPT_DEVICE };
 	static const struct option longs[] = {
-		{ "help", no_argument, NULL, OPT_HELP },
+		OPTION_HELP,
 		{ "time", required_argument, NULL, OPT_TIME },
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "device", required_argument, NULL, OPT_DEVICE },
@@ -257,9 +264,7 @@ static int run(int argc, char **argv)
 		if (!measure(&b, i, ms * 1000000, times))
 			return failed("%s: %s", benches[i].name, strerror(errno));
 		if (json)
-			printf("%s\n  {\"name\": \"%s\", \"bytes\": %zu, \"ns\": %.1f, \"least_ns\": %.1f, \"most_ns\": %.1f}",
-			       i ? "," : "", benches[i].name, benches[i].len, times[ROUNDS / 2],
-			       times[0], times[ROUNDS - 1]);
+			print_json(i, times);
 		else
 			printf("%-29s %-22s %10s   %s to %s\n", benches[i].what, benches[i].way,
 			       duration(times[ROUNDS / 2], median), duration(times[0], least),
@@ -278,9 +283,10 @@ const struct command cmd_bench = {
 	.name = "bench",
 	.args = "[OPTION]...",
 	.what = "what a few operations cost here, beside mmap()",
-	.help = "Measures on this machine what it costs to allocate and free, to use warm memory again, and\n"
-		"to get fresh memory and give it back, on an arena and with mmap().  Times are those of a\n"
-		"single thread, and depend on what else the machine does.\n"
+	.help =
+		"Measures on this machine what it costs to allocate and free, to use warm memory\n"
+		"again, and to get fresh memory and give it back, on an arena and with mmap().\n"
+		"Times are those of a single thread, and depend on what else the machine does.\n"
 		"\n"
 		"  --time MS      so long for each line (default: 500)\n"
 		"  --device PATH  the device (default: " PAGEARENA_DEVICE ")\n"

@@ -53,8 +53,10 @@ extern const struct command cmd_top;
 /* Options that commands have in common; they number their own from OPT_COMMON. */
 enum { OPT_HELP = 1000, OPT_FD, OPT_COMMON };
 
-#define COMMON_OPTIONS \
-	{ "help", no_argument, NULL, OPT_HELP }, { "fd", required_argument, NULL, OPT_FD }
+/* clang-format off */
+#define OPTION_HELP	{ "help", no_argument, NULL, OPT_HELP }
+#define OPTION_FD	{ "fd", required_argument, NULL, OPT_FD }
+/* clang-format on */
 
 #define TARGET_OPTIONS "  --fd N         the target is descriptor N, which this command inherited\n"
 

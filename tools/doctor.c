@@ -22,6 +22,9 @@
 #define KERNEL_MAJOR 6
 #define KERNEL_MINOR 1
 
+#define EFI_VARIABLE \
+	"/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
 #define RULE "KERNEL==\"pagearena\", GROUP=\"pagearena\", MODE=\"0660\""
 
 enum verdict { OK, WARN, FAIL };
@@ -136,7 +139,8 @@ static void check_kernel(struct state *s)
 {
 	unsigned int major = 0, minor = 0;
 
-	sscanf(s->uts.release, "%u.%u", &major, &minor);
+	if (sscanf(s->uts.release, "%u.%u", &major, &minor) != 2)
+		major = 0;
 	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR))
 		report(s, FAIL, "kernel", "boot Linux 6.1 or later", "Linux %s is too old",
 		       s->uts.release);
@@ -177,9 +181,7 @@ static void check_secure_boot(struct state *s)
 		report(s, OK, "secure-boot", NULL, "not booted by EFI");
 		return;
 	}
-	fd = open(in_root(s, "/sys/firmware/efi/efivars/"
-			     "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"),
-		  O_RDONLY | O_CLOEXEC);
+	fd = open(in_root(s, EFI_VARIABLE), O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		got = read(fd, var, sizeof(var));
 		close(fd);
@@ -291,10 +293,12 @@ static void check_library(struct state *s)
 		so = strstr(path, ".so.");
 		snprintf(version, sizeof(version), "%d.%d", PAGEARENA_VERSION >> 16,
 			 PAGEARENA_VERSION & 0xffff);
-		if (!so || strcmp(so + 4, version))
+		if (!so)
+			report(s, OK, "library", NULL, "%s/libpagearena.so.0", dir);
+		else if (strcmp(so + 4, version))
 			report(s, WARN, "library", "install library and tools of the same release",
 			       "%s/libpagearena.so.0 is version %s; this command is of %s", dir,
-			       so ? so + 4 : "?", version);
+			       so + 4, version);
 		else
 			report(s, OK, "library", NULL, "%s/libpagearena.so.%s", dir, so + 4);
 		return;
@@ -477,7 +481,7 @@ static int run(int argc, char **argv)
 {
 	enum { OPT_JSON = OPT_COMMON, OPT_SYSROOT };
 	static const struct option longs[] = {
-		{ "help", no_argument, NULL, OPT_HELP },
+		OPTION_HELP,
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "sysroot", required_argument, NULL, OPT_SYSROOT },
 		{ NULL, 0, NULL, 0 },
@@ -525,10 +529,11 @@ const struct command cmd_doctor = {
 	.name = "doctor",
 	.args = "[OPTION]...",
 	.what = "whether arenas can be had here, and if not, what to do",
-	.help = "Looks at the kernel, its headers, Secure Boot and lockdown, the module, the library, the\n"
-		"device with its mode and group, the device rules of the cgroup, the versions of the ABI,\n"
-		"huge pages, accounting and the right to look into other processes.  A line for each:\n"
-		"ok, warn or fail, what there is, and a remedy.  Nothing is changed.\n"
+	.help =
+		"Looks at the kernel, its headers, Secure Boot and lockdown, the module, the library,\n"
+		"the device with its mode and group, the device rules of the cgroup, the versions of\n"
+		"the ABI, huge pages, accounting and the right to look into other processes.  A line\n"
+		"for each: ok, warn or fail, what there is, and a remedy.  Nothing is changed.\n"
 		"\n"
 		"  --json         as JSON\n"
 		"  --sysroot DIR  look at files below DIR, as they lie in /\n"

@@ -52,7 +52,8 @@ static int run(int argc, char **argv)
 {
 	enum { OPT_JSON = OPT_COMMON, OPT_DEVICE };
 	static const struct option longs[] = {
-		COMMON_OPTIONS,
+		OPTION_HELP,
+		OPTION_FD,
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "device", required_argument, NULL, OPT_DEVICE },
 		{ NULL, 0, NULL, 0 },
@@ -103,7 +104,8 @@ const struct command cmd_info = {
 	.name = "info",
 	.args = "[OPTION]... [TARGET]",
 	.what = "what the module offers; of an arena, its geometry",
-	.help = "Tells what the module offers and, of a target, its geometry.\n"
+	.help =
+		"Tells what the module offers and, of a target, its geometry.\n"
 		"\n"
 		"  --device PATH  the device (default: " PAGEARENA_DEVICE ")\n"
 		"  --json         as JSON\n" TARGET_OPTIONS,

@@ -314,14 +314,14 @@ static void draw_svg(FILE *out, struct view *v, const char *name, const char *fi
 	height = SVG_TOP + (unsigned int)rows * ROW_STEP + 60;
 	fprintf(out,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-		"<!-- SPDX-License-Identifier: MIT -->\n"
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\" width=\"%u\" "
-		"height=\"%u\" font-family=\"sans-serif\" font-size=\"11\">\n"
+		"<!-- %s-License-Identifier: MIT -->\n"
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %u %u\"\n"
+		"width=\"%u\" height=\"%u\" font-family=\"sans-serif\" font-size=\"11\">\n"
 		"<title>The heap of arena %s</title>\n"
 		"<style>\n"
 		"text { fill: #222; }\n"
 		"rect { stroke: #fff; stroke-width: 0.2; }\n",
-		SVG_LEFT + SVG_WIDTH + 20, height, SVG_LEFT + SVG_WIDTH + 20, height, name);
+		"SPDX", SVG_LEFT + SVG_WIDTH + 20, height, SVG_LEFT + SVG_WIDTH + 20, height, name);
 	for (i = 0; i < KINDS; i++)
 		fprintf(out, ".%s { fill: %s; }\n", kinds[i].key, kinds[i].fill);
 	fprintf(out,
@@ -532,7 +532,8 @@ static int run(int argc, char **argv)
 {
 	enum { OPT_ZOOM = OPT_COMMON, OPT_COLUMNS, OPT_ROWS, OPT_SVG, OPT_WATCH, OPT_COLOR };
 	static const struct option longs[] = {
-		COMMON_OPTIONS,
+		OPTION_HELP,
+		OPTION_FD,
 		{ "zoom", required_argument, NULL, OPT_ZOOM },
 		{ "columns", required_argument, NULL, OPT_COLUMNS },
 		{ "rows", required_argument, NULL, OPT_ROWS },
@@ -602,9 +603,11 @@ const struct command cmd_map = {
 	.name = "map",
 	.args = "[OPTION]... TARGET",
 	.what = "a picture of a heap, in the terminal or as SVG",
-	.help = "Draws the heap of an arena: what is in use and what is free, what has memory behind it,\n"
-		"and what of that is huge.  Of one span the kernel tells only how much of it is backed\n"
-		"and how much of that is huge: inside a span these are drawn one after the other.\n"
+	.help =
+		"Draws the heap of an arena: what is in use and what is free, what has memory behind\n"
+		"it, and what of that is huge.  Of one span the kernel tells only how much of it is\n"
+		"backed and how much of that is huge: inside a span these are drawn one after the\n"
+		"other.\n"
 		"\n"
 		"  --zoom RANGE   only a part: FROM-TO, offsets in bytes, as 0x200000-4M\n"
 		"  --columns N    characters in a row (default: as the terminal is wide, else 64)\n"

@@ -94,7 +94,8 @@ static int run(int argc, char **argv)
 {
 	enum { OPT_JSON = OPT_COMMON };
 	static const struct option longs[] = {
-		COMMON_OPTIONS,
+		OPTION_HELP,
+		OPTION_FD,
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -124,8 +125,10 @@ static int run(int argc, char **argv)
 		if (!parse_setting(argv[optind], &policy))
 			return STATUS_USAGE;
 	if (policy.set) {
-		if (!(policy.set & PAGEARENA_POLICY_LIMIT))
-			policy.limit = policy.limit_soft = 0;
+		if (!(policy.set & PAGEARENA_POLICY_LIMIT)) {
+			policy.limit = 0;
+			policy.limit_soft = 0;
+		}
 		if (arena_call(t.fd, PAGEARENA_IOC_POLICY, &policy))
 			return failed("cannot set the policy: %s", strerror(errno));
 		now = policy;
@@ -142,8 +145,9 @@ const struct command cmd_policy = {
 	.name = "policy",
 	.args = "[OPTION]... TARGET [KEY=VALUE]...",
 	.what = "what an arena does by itself: shows it, or changes it",
-	.help = "Prints the policy of an arena, after the settings that are given have been made, all of\n"
-		"them or none.\n"
+	.help =
+		"Prints the policy of an arena, after the settings that are given have been made, all\n"
+		"of them or none.\n"
 		"\n"
 		"  --json         as JSON\n" TARGET_OPTIONS "\n"
 		"KEY is one of\n"

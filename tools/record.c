@@ -109,7 +109,8 @@ static bool add_op(struct recording *r, const struct log_entry *e, uint64_t star
 		r->used += !l->addr;
 		l->addr = e->addr;
 		l->pages = (e->length + PAGE - 1) / PAGE;
-		l->id = (uint32_t)++r->nr_alloc;
+		l->id = (uint32_t)(r->nr_alloc + 1);
+		r->nr_alloc++;
 		r->pages += l->pages;
 		r->ids++;
 		op->align = e->align > PAGE ? e->align / PAGE : 1;
@@ -155,8 +156,7 @@ static void print_trace(FILE *out, const struct recording *r, const char *progra
 		"# columns: t_ns,op,id,npages[,align_pages]   op: a = allocate, f = free\n"
 		"# page_size: %d\n"
 		"# program: %s\n"
-		"# recorded: pagearena record: extent hooks of jemalloc, split and merge refused, "
-		"no decay\n"
+		"# recorded: pagearena record: extent hooks of jemalloc, no split, merge or decay\n"
 		"# ops: %zu (a=%zu f=%zu p=0)\n"
 		"# peak_live_pages: %llu\n"
 		"# live_at_end: %llu ids, %llu pages\n"
@@ -273,7 +273,7 @@ static int run(int argc, char **argv)
 {
 	enum { OPT_OUTPUT = OPT_COMMON, OPT_PROGRAM, OPT_LIBRARY };
 	static const struct option longs[] = {
-		{ "help", no_argument, NULL, OPT_HELP },
+		OPTION_HELP,
 		{ "output", required_argument, NULL, OPT_OUTPUT },
 		{ "program", required_argument, NULL, OPT_PROGRAM },
 		{ "library", required_argument, NULL, OPT_LIBRARY },
@@ -335,11 +335,13 @@ const struct command cmd_record = {
 	.name = "record",
 	.args = "[OPTION]... [--] PROGRAM [ARGUMENT]...",
 	.what = "turns what a program allocates into a trace",
-	.help = "Runs a program with libpagearena-malloc.so preloaded, and writes down each extent that\n"
-		"its malloc(), which is jemalloc's then, takes from the system and gives back: pages for\n"
-		"small objects, and each large object.  This needs no arena and no module.  When the\n"
-		"program has ended, that becomes a trace for 'pagearena replay'.  Recorded is the process\n"
-		"itself, not those that it forks; if it executes another program, only that one.\n"
+	.help =
+		"Runs a program with libpagearena-malloc.so preloaded, and writes down each extent\n"
+		"that its malloc(), which is jemalloc's then, takes from the system and gives back:\n"
+		"pages for small objects, and each large object.  This needs no arena and no module.\n"
+		"When the program has ended, that becomes a trace for 'pagearena replay'.  Recorded\n"
+		"is the process itself, not those that it forks; if it executes another program, only\n"
+		"that one.\n"
 		"\n"
 		"  --output FILE   where to write the trace, with .xz at its end compressed, or - for\n"
 		"                  standard output (default: trace.csv)\n"

@@ -1364,7 +1364,7 @@ static int run_replay(int argc, char **argv)
 		{ "progress", no_argument, NULL, OPT_PROGRESS },
 		{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
 		{ "device", required_argument, NULL, OPT_DEVICE },
-		{ "help", no_argument, NULL, OPT_HELP },
+		OPTION_HELP,
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options o = {
@@ -1489,10 +1489,11 @@ const struct command cmd_replay = {
 	.name = "replay",
 	.args = "[OPTION]... TRACE...",
 	.what = "replays what programs allocated, and checks every span",
-	.help = "Replays the allocations and frees of a program on an arena, touching the memory as the\n"
-		"program did: a span is filled with a pattern of its own when it is allocated, and that\n"
-		"pattern is checked when it is freed.  A TRACE is CSV, plain, or .xz (which takes the\n"
-		"xz command), or - for standard input.  Sizes may end in K, M, G or T.\n"
+	.help =
+		"Replays the allocations and frees of a program on an arena, touching the memory as\n"
+		"the program did: a span is filled with a pattern of its own when it is allocated, and\n"
+		"that pattern is checked when it is freed.  A TRACE is CSV, plain, or .xz (which takes\n"
+		"the xz command), or - for standard input.  Sizes may end in K, M, G or T.\n"
 		"\n"
 		"  --arena SIZE         address space of the arena (default: 64G)\n"
 		"  --cache              through the library's cache: most calls are none of the kernel\n"

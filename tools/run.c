@@ -31,14 +31,14 @@ static bool one_of(const char *text, const char *const *names, size_t count)
 	return false;
 }
 
-static int run(int argc, char **argv)
+static int start(int argc, char **argv)
 {
 	enum {
 		OPT_ARENA = OPT_COMMON, OPT_LIMIT, OPT_SOFT, OPT_HUGE, OPT_GRANULE, OPT_AGE,
 		OPT_RETAIN, OPT_REPORT, OPT_FALLBACK, OPT_LIBRARY,
 	};
 	static const struct option longs[] = {
-		{ "help", no_argument, NULL, OPT_HELP },
+		OPTION_HELP,
 		{ "arena", required_argument, NULL, OPT_ARENA },
 		{ "limit", required_argument, NULL, OPT_LIMIT },
 		{ "soft", no_argument, NULL, OPT_SOFT },
@@ -114,8 +114,8 @@ static int run(int argc, char **argv)
 		/* Said here, where it is said once and not by every process. */
 		fd = open(PAGEARENA_DEVICE, O_RDWR | O_CLOEXEC);
 		if (fd < 0)
-			return failed("%s: %s ('pagearena doctor' tells more; --fallback runs it "
-				      "in plain memory)", PAGEARENA_DEVICE, strerror(errno));
+			return failed("%s: %s (see 'pagearena doctor', or use --fallback)",
+				      PAGEARENA_DEVICE, strerror(errno));
 		close(fd);
 		add(settings, "require,");
 	}
@@ -129,10 +129,12 @@ const struct command cmd_run = {
 	.name = "run",
 	.args = "[OPTION]... [--] PROGRAM [ARGUMENT]...",
 	.what = "a program with its heap in an arena",
-	.help = "Runs a program with libpagearena-malloc.so preloaded: its malloc() is jemalloc's, with an\n"
-		"arena below it.  What it frees stays with the arena for a while and then goes back to\n"
-		"the system by itself.  Programs that it starts get an arena each; one that is linked\n"
-		"statically, or runs with privileges that it did not inherit, keeps the malloc() it has.\n"
+	.help =
+		"Runs a program with libpagearena-malloc.so preloaded: its malloc() is jemalloc's, with\n"
+		"an arena below it.  What it frees stays with the arena for a while and then goes back\n"
+		"to the system by itself.  Programs that it starts get an arena each; one that is\n"
+		"linked statically, or runs with privileges that it did not inherit, keeps the malloc()\n"
+		"it has.\n"
 		"\n"
 		"  --arena SIZE     address space of the arena (default: 64G)\n"
 		"  --limit SIZE     most memory to be backed; malloc() fails past it (default: no limit)\n"
@@ -149,5 +151,5 @@ const struct command cmd_run = {
 		"\n"
 		"At fork() the parent waits until the child has a copy of all that is allocated.\n"
 		"Exit status: that of the program; 1 if it could not be run, 2 wrong usage.\n",
-	.run = run,
+	.run = start,
 };

@@ -97,7 +97,8 @@ static int run(int argc, char **argv)
 {
 	enum { OPT_MAP = OPT_COMMON, OPT_TABLE, OPT_JSON };
 	static const struct option longs[] = {
-		COMMON_OPTIONS,
+		OPTION_HELP,
+		OPTION_FD,
 		{ "map", no_argument, NULL, OPT_MAP },
 		{ "table", no_argument, NULL, OPT_TABLE },
 		{ "json", no_argument, NULL, OPT_JSON },
@@ -150,7 +151,8 @@ const struct command cmd_spans = {
 	.name = "spans",
 	.args = "[OPTION]... TARGET",
 	.what = "the spans of an arena, one by one",
-	.help = "Prints every span of an arena, free and in use, and a map of the heap.\n"
+	.help =
+		"Prints every span of an arena, free and in use, and a map of the heap.\n"
 		"\n"
 		"  --map          only the map\n"
 		"  --table        only the table\n"

@@ -63,7 +63,8 @@ static int run(int argc, char **argv)
 {
 	enum { OPT_JSON = OPT_COMMON };
 	static const struct option longs[] = {
-		COMMON_OPTIONS,
+		OPTION_HELP,
+		OPTION_FD,
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -100,7 +101,8 @@ const struct command cmd_stats = {
 	.name = "stats",
 	.args = "[OPTION]... TARGET",
 	.what = "the figures of an arena",
-	.help = "Prints the figures of an arena, as PAGEARENA_IOC_STATS tells them.\n"
+	.help =
+		"Prints the figures of an arena, as PAGEARENA_IOC_STATS tells them.\n"
 		"\n"
 		"  --json         as JSON\n" TARGET_OPTIONS,
 	.target = true,

@@ -647,7 +647,7 @@ static int run(int argc, char **argv)
 		OPT_JSON,
 	};
 	static const struct option longs[] = {
-		{ "help", no_argument, NULL, OPT_HELP },
+		OPTION_HELP,
 		{ "batch", required_argument, NULL, OPT_BATCH },
 		{ "interval", required_argument, NULL, OPT_INTERVAL },
 		{ "sort", required_argument, NULL, OPT_SORT },
@@ -707,11 +707,12 @@ const struct command cmd_top = {
 	.name = "top",
 	.args = "[OPTION]...",
 	.what = "all arenas of the machine, by process",
-	.help = "Shows what the arenas of all processes hold: in use, backed by memory, of that warm (free\n"
-		"and not given back), released (free, without memory), the share of the memory that is\n"
-		"huge, and how fast in use and backed change.  The figures are those of /proc/PID/fdinfo:\n"
-		"for processes that one may look at, root for all.  An arena that several processes share\n"
-		"is shown with each, and counted once in the total.\n"
+	.help =
+		"Shows what the arenas of all processes hold: in use, backed by memory, of that warm\n"
+		"(free and not given back), released (free, without memory), the share of the memory\n"
+		"that is huge, and how fast in use and backed change.  The figures are those of\n"
+		"/proc/PID/fdinfo: for processes that one may look at, root for all.  An arena that\n"
+		"several processes share is shown with each, and counted once in the total.\n"
 		"\n"
 		"  --batch N      print N samples and end (1, if this is no terminal)\n"
 		"  --interval MS  time between samples (default: 1000)\n"

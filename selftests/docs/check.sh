@@ -218,7 +218,8 @@ code_options()
 {
 	{
 		sed -n 's/^\t*{ "\([a-z-]*\)", [a-z]*_argument, .*/\1/p' "tools/$1.c"
-		! grep -q COMMON_OPTIONS "tools/$1.c" || printf 'help\nfd\n'
+		! grep -q '^	*OPTION_HELP,' "tools/$1.c" || echo help
+		! grep -q '^	*OPTION_FD,' "tools/$1.c" || echo fd
 	} | sort -u
 }
 
@@ -269,7 +270,8 @@ bad_pages()
 	local f
 
 	for f in "$WORK"/man/man?/*; do
-		MANWIDTH=80 man --warnings -E UTF-8 -l "$f" 2>&1 >/dev/null
+		MANWIDTH=80 man --warnings -E UTF-8 -l "$f" 2>"$WORK/man.err" >/dev/null
+		cat "$WORK/man.err"
 	done
 }
 if command -v man >/dev/null; then

@@ -28,9 +28,6 @@
 
 #define STACK_BYTES (64UL << 10)
 
-extern int __real_pthread_atfork(fork_handler prepare, fork_handler parent, fork_handler child);
-int __wrap_pthread_atfork(fork_handler prepare, fork_handler parent, fork_handler child);
-
 /* What jemalloc has registered. */
 static fork_handler je_prepare, je_parent, je_child;
 
@@ -222,7 +219,8 @@ static void before_fork(void)
 	if (pipe2(now.pipe, O_CLOEXEC)) {
 		/* Without it the parent could not wait. */
 		now.noted = false;
-		now.pipe[0] = now.pipe[1] = -1;
+		now.pipe[0] = -1;
+		now.pipe[1] = -1;
 	}
 	catch_touch();
 }

@@ -394,10 +394,12 @@ static void report(void)
 		comm[n > 0 ? n - 1 : 0] = '\0';
 		close(fd);
 	}
-	say("%s (%d): most in use %.1f MiB, most backed %.1f MiB; at the end in use %.1f MiB, backed %.1f MiB, huge %.1f MiB; %llu allocations, %llu faults",
-	    comm, (int)getpid(), (double)st.inuse_peak / 1048576, (double)st.backed_peak / 1048576,
+	say("%s (%d): most in use %.1f MiB, most backed %.1f MiB", comm, (int)getpid(),
+	    (double)st.inuse_peak / 1048576, (double)st.backed_peak / 1048576);
+	say("at the end in use %.1f MiB, backed %.1f MiB, of that huge %.1f MiB",
 	    (double)st.heap_inuse / 1048576, (double)st.backed / 1048576,
-	    (double)st.huge_bytes / 1048576, (unsigned long long)st.nr_alloc,
+	    (double)st.huge_bytes / 1048576);
+	say("%llu allocations, %llu faults", (unsigned long long)st.nr_alloc,
 	    (unsigned long long)st.nr_fault);
 }
 

@@ -21,5 +21,8 @@ void *map_private(void *addr, size_t len, int flags);
 extern char *malloc_copy;
 extern size_t malloc_copy_bytes;
 typedef void (*fork_handler)(void);
+/* Names that the linker gives meaning: pthread_atfork(), and what is called in its place. */
+int __real_pthread_atfork(fork_handler prepare, fork_handler parent, fork_handler child);
+int __wrap_pthread_atfork(fork_handler prepare, fork_handler parent, fork_handler child);
 
 #endif /* PAGEARENA_MALLOC_H */
