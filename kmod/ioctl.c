@@ -215,7 +215,8 @@ static noinline int pa_ioctl_alloc(struct pa_arena *arena, void __user *ptr)
 		bool done;
 
 		pa_hold_begin(arena, &hold, false);
-		done = pa_quick_alloc(arena, pa_plain(arena), &step.offset, &step.length, &step.out_flags);
+		done = pa_quick_alloc(arena, pa_plain(arena), &step.offset, &step.length,
+				      &step.out_flags);
 		pa_hold_end(arena);
 		if (likely(done))
 			goto out;
