@@ -19,6 +19,7 @@ DOCUTILS := $(shell python3 -c 'import docutils; print("yes")' 2>/dev/null)
 .DEFAULT_GOAL := all
 .PHONY: all modules lib tools tests install demo check lint clean cache-info cache-clean help
 .PHONY: bench bench-compare malloc man install-man
+.PHONY: check-tutorial
 .PHONY: check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
 	check-device-debug
 
@@ -49,6 +50,7 @@ help:
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
 	@echo '  make check-docs           the documents: examples, names, links'
+	@echo '  make check-tutorial       the commands of the tutorial'
 	@echo '  make check-model          the protocol of a chunk, as a model'
 	@echo '  make check-heap           the span heap in user space'
 	@echo '  make check-lib            header and symbols of the library'
@@ -110,8 +112,8 @@ check:
 lint:
 	@scripts/lint
 
-check-lint check-docs check-model check-heap check-lib check-device-stock check-kunit \
-	check-device-debug:
+check-lint check-docs check-tutorial check-model check-heap check-lib check-device-stock \
+	check-kunit check-device-debug:
 	@scripts/check $(@:check-%=%)
 
 clean:
