@@ -32,8 +32,8 @@ DOCUTILS := $(shell python3 -c 'import docutils; print("yes")' 2>/dev/null)
 	cache-info cache-clean help
 .PHONY: install-man install-udev install-tracing modules_install modules_uninstall sign deb
 .PHONY: bench bench-compare
-.PHONY: check-lint check-docs check-install check-abi check-model check-heap check-lib \
-	check-device-stock check-kunit check-device-debug golden try
+.PHONY: check-lint check-docs check-tutorial check-install check-abi check-model check-heap \
+	check-lib check-device-stock check-kunit check-device-debug golden try
 
 all: lib tools $(if $(JEMALLOC),malloc)
 
@@ -69,6 +69,7 @@ help:
 	@echo '  make lint                 warnings, sparse, checkpatch, shellcheck'
 	@echo '  make check-lint           the same, counted'
 	@echo '  make check-docs           the documents: examples, names, links'
+	@echo '  make check-tutorial       the commands of the tutorial'
 	@echo '  make check-install        install, sign, DKMS; the packages in a fresh Debian'
 	@echo '  make check-abi            the ABI against the one that is on record'
 	@echo '  make check-model          the protocol of a chunk, as a model'
@@ -167,7 +168,7 @@ check:
 lint:
 	@scripts/lint
 
-check-lint check-docs check-abi check-model check-heap check-lib check-device-stock \
+check-lint check-docs check-tutorial check-abi check-model check-heap check-lib check-device-stock \
 	check-kunit check-device-debug:
 	@scripts/check $(@:check-%=%)
 

@@ -79,7 +79,7 @@ python()
 {
 	allocator=$1
 	shift
-	LOAD_WAIT=10 PYTHONMALLOC=malloc "$@" /usr/bin/python3 /tests/malloc/load.py "$mib" >$out 2>&1
+	LOAD_WAIT=20 PYTHONMALLOC=malloc "$@" /usr/bin/python3 /tests/malloc/load.py "$mib" >$out 2>&1
 	status=$?
 	awk -v a="$allocator" '{ printf "row: python,%s,%s KiB,%d\n", a, $1, $2 }' $out |
 		grep -E ',(peak|freed|later) KiB,'
@@ -177,7 +177,7 @@ redis_load()
 	start=$(now_ms)
 	redis bgsave >$out 2>&1
 	redis ping >>$out
-	row redis "$allocator" "ms until BGSAVE is forked" $(($(now_ms) - start))
+	row redis "$allocator" "BGSAVE, until it is forked, ms" $(($(now_ms) - start))
 	# The parent goes on, the child must have what was there.
 	redis debug populate 2000 later 1000 >>$out
 	i=0
@@ -199,11 +199,11 @@ redis_load()
 	# Nobody asks for anything meanwhile.
 	i=0
 	while later=$(resident $server) && [ $((peak - later)) -le $((mib * 1024 * 3 / 4)) ] &&
-		[ $i -lt 10 ]; do
+		[ $i -lt 40 ]; do
 		i=$((i + 1))
 		sleep 1
 	done
-	row redis "$allocator" "KiB $i s later" "$later"
+	row redis "$allocator" "later KiB" "$later"
 	if [ "$allocator" = arena ]; then
 		pagearena top >>$out
 		echo "resident at the peak $peak KiB, later $later KiB" >>$out
