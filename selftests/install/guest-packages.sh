@@ -395,6 +395,8 @@ passes "DKMS says why it skips an old kernel" skips
 removes()
 {
 	rmmod pagearena || true
+	# The group stays as long as somebody is in it.
+	gpasswd -d member pagearena
 	dpkg --purge pagearena-tools libpagearena-dev libpagearena0 pagearena-dkms
 	! modprobe pagearena
 	[ "$(dkms status | grep -c pagearena)" = 0 ]
@@ -407,7 +409,6 @@ nothing_left()
 	[ "$(ours)" = "" ]
 	! getent group pagearena
 }
-deluser -q member >/dev/null 2>&1 || true
 rm -rf "$WORK"/{readme,bundle}
 passes "nothing is left" nothing_left
 
