@@ -265,6 +265,8 @@ void pa_arena_destroy(struct pa_arena *arena)
 	pa_promote_stop(arena);
 	pa_background_stop(arena);
 	pa_pool_stop(arena);
+	if (arena->ready)
+		trace_pagearena_close(arena->id, pa_nr_backed(arena) << PAGE_SHIFT);
 	pa_backing_forget(arena);
 	pa_race_window(PA_RACE_FORGOTTEN);
 	pa_reclaim_stop(arena);
@@ -366,6 +368,10 @@ int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 	smp_store_release(&arena->ready, true);
 out:
 	mutex_unlock(&arena->setup_lock);
+	if (err)
+		trace_pagearena_refuse(arena->id, PA_REFUSE_SETUP, 0, setup->arena_bytes, err);
+	else
+		trace_pagearena_setup(arena->id, setup->arena_bytes, setup->limit);
 	return err;
 }
 
@@ -436,6 +442,8 @@ int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft)
 	}
 out:
 	mutex_unlock(&arena->setup_lock);
+	if (err)
+		trace_pagearena_refuse(arena->id, PA_REFUSE_LIMIT, 0, limit, err);
 	return err;
 }
 

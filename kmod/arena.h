@@ -112,7 +112,7 @@ enum pa_pass {
 };
 
 /**
- * enum pa_cause - why memory is released
+ * enum pa_cause - why memory is released; tracepoints tell the number
  * @PA_CAUSE_CALL: SCAVENGE
  * @PA_CAUSE_LIMIT: the limit
  * @PA_CAUSE_BACKGROUND: the background scavenging

@@ -730,14 +730,19 @@ static bool pa_chunk_fill_huge(struct pa_arena *arena, struct pa_chunk *c)
 	whole = pa_chunk_live(arena, c->index, live, &scavenged);
 	ok = pa_policy_huge(arena, c, whole, scavenged, live);
 	spin_unlock(&arena->lock);
-	if (!ok)
+	if (!ok) {
+		trace_pagearena_refuse(arena->id, PA_REFUSE_HUGE, (u64)c->index << PA_CHUNK_SHIFT,
+				       PA_CHUNK_SIZE, -EPERM);
 		return false;
+	}
 
 	pa_pool_missed(arena);
 	folio = pa_folio_alloc(arena, PA_GFP_HUGE | __GFP_ZERO, PA_CHUNK_ORDER,
 			       c->index << PA_CHUNK_ORDER);
 	if (!folio) {
 		atomic64_inc(&arena->count.huge_failed);
+		trace_pagearena_refuse(arena->id, PA_REFUSE_HUGE, (u64)c->index << PA_CHUNK_SHIFT,
+				       PA_CHUNK_SIZE, -ENOMEM);
 		return false;
 	}
 	atomic64_inc(&arena->count.huge_alloc);

@@ -385,7 +385,7 @@ out:
 	pa_small_free(small);
 	if (err)
 		atomic64_inc(&arena->count.demote_failed);
-	trace_pagearena_demote(arena->id, c->index, n, err);
+	trace_pagearena_demote(arena->id, c->index, n, cause, err);
 	return err;
 }
 

@@ -56,7 +56,7 @@ static int pa_op_unused(void *ctx, u64 offset, u64 len)
 		cond_resched();
 	}
 	pa_count_freed(arena, sc, freed, len);
-	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
+	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, sc->cause, err);
 	spin_lock(&arena->lock);
 	return err;
 }
@@ -75,7 +75,7 @@ static int pa_op_fault(void *ctx, u64 offset, u64 len)
 
 	spin_unlock(&arena->lock);
 	err = pa_backing_release(arena, offset, len, PA_CAUSE_CALL, &freed);
-	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, err);
+	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, PA_CAUSE_CALL, err);
 	spin_lock(&arena->lock);
 	return err;
 }

@@ -52,6 +52,14 @@ static void pa_hold_index(struct pa_arena *arena, struct pa_hold *hold)
 	}
 }
 
+/* What is asked for is not done: for who watches. */
+static noinline __cold int pa_refused(struct pa_arena *arena, unsigned int what, u64 offset,
+				      u64 length, int err)
+{
+	trace_pagearena_refuse(arena->id, what, offset, length, err);
+	return err;
+}
+
 /* Bytes to whole span pages. */
 static int pa_whole_pages(struct pa_arena *arena, u64 length, u64 *npages)
 {
@@ -273,6 +281,8 @@ static int pa_step_resize(struct pa_arena *arena, struct pa_hold *hold, struct p
 		pa_pages_added(arena, step->offset + (npages << shift),
 			       step->offset + (had << shift), &first, &end);
 		pa_freeing(arena, step, first, end);
+		trace_pagearena_free(arena->id, step->offset + (npages << shift),
+				     (had - npages) << shift);
 	}
 	err = span_heap_resize(&arena->heap, step->offset >> shift, 0, npages, hold->now, &s,
 			       NULL);
@@ -355,6 +365,7 @@ void pa_step_undo(struct pa_arena *arena, struct pa_step *step)
  */
 int pa_arena_alloc(struct pa_arena *arena, struct pa_step *step)
 {
+	u64 length = step->length;
 	struct pa_hold hold;
 	int err;
 
@@ -364,7 +375,11 @@ int pa_arena_alloc(struct pa_arena *arena, struct pa_step *step)
 	if (!err)
 		err = pa_step_alloc(arena, step);
 	pa_hold_end(arena);
-	return step->todo ? pa_step_finish(arena, step, err) : err;
+	if (step->todo)
+		err = pa_step_finish(arena, step, err);
+	if (unlikely(err))
+		return pa_refused(arena, PAGEARENA_OP_ALLOC, step->offset, length, err);
+	return 0;
 }
 
 /**
@@ -377,6 +392,7 @@ int pa_arena_alloc(struct pa_arena *arena, struct pa_step *step)
  */
 int pa_arena_resize(struct pa_arena *arena, struct pa_step *step)
 {
+	u64 length = step->length;
 	struct pa_hold hold;
 	int err;
 
@@ -387,7 +403,11 @@ int pa_arena_resize(struct pa_arena *arena, struct pa_step *step)
 		err = pa_step_resize(arena, &hold, step);
 	pa_hold_end(arena);
 	pa_background_notice(arena);
-	return step->todo ? pa_step_finish(arena, step, err) : err;
+	if (step->todo)
+		err = pa_step_finish(arena, step, err);
+	if (unlikely(err))
+		return pa_refused(arena, PAGEARENA_OP_RESIZE, step->offset, length, err);
+	return 0;
 }
 
 /**
@@ -409,7 +429,11 @@ int pa_arena_free(struct pa_arena *arena, struct pa_step *step)
 	err = pa_step_free(arena, &hold, step);
 	pa_hold_end(arena);
 	pa_background_notice(arena);
-	return step->todo ? pa_step_finish(arena, step, err) : err;
+	if (step->todo)
+		err = pa_step_finish(arena, step, err);
+	if (unlikely(err))
+		return pa_refused(arena, PAGEARENA_OP_FREE, step->offset, step->length, err);
+	return 0;
 }
 
 /* A step of many that is not quick.  The lock may be dropped in between. */
@@ -458,7 +482,9 @@ static noinline int pa_slow_step(struct pa_arena *arena, struct pa_hold *hold,
 		op->length = step.length;
 		op->out_flags = step.out_flags;
 	}
-	return err;
+	if (unlikely(err))
+		return pa_refused(arena, op->op, op->offset, op->length, err);
+	return 0;
 }
 
 /**

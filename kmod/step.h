@@ -171,8 +171,10 @@ static __always_inline bool pa_quick_free(struct pa_arena *arena, struct pa_hold
 		return false;
 	*err = span_heap_lookup(&arena->heap, offset >> shift,
 				(length + (1ULL << shift) - 1) >> shift, &s);
-	if (unlikely(*err))
+	if (unlikely(*err)) {
+		trace_pagearena_refuse(arena->id, PAGEARENA_OP_FREE, offset, length, *err);
 		return true;
+	}
 	length = (u64)s->npages << shift;
 	pa_backing_use_some(arena, offset >> PAGE_SHIFT, length >> PAGE_SHIFT, -1);
 	span_heap_free_span(&arena->heap, s, hold->now);

@@ -128,6 +128,13 @@ run_logged()
 	PKGS_CLANG=(clang libclang-rt-dev)
 	PKGS_MODEL=(spin)
 	PKGS_ARM64=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm)
+	PKGS_INSTALL=(pkg-config openssl dkms)
+	PKGS_DEB=(dpkg-dev debhelper dh-dkms g++ libjemalloc-dev python3-docutils)
+	PKGS_BINDINGS=(g++ cargo rustc)
+	PKGS_ABI=(abigail-tools)
+	PKGS_ROOT=(mmdebstrap lintian)
+	PKGS_DOCS=(python3 python3-docutils man-db)
+	PKGS_MALLOC=(libjemalloc-dev python3)
 }
 
 as_root()

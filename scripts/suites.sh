@@ -269,6 +269,9 @@ prepare_device()
 	mapfile -t list < <(make -s -C "$ROOT/userlib" O="$STATIC/userlib" list-tests)
 	[ ${#list[@]} -gt 0 ] || die "no library tests"
 	! only lib || add_programs "$name" lib "${list[@]}"
+	mapfile -t list < <(make -s -C "$ROOT/bindings" O="$STATIC/bindings" list-tests)
+	[ ${#list[@]} -gt 0 ] || die "no tests of the bindings"
+	! only bindings || add_programs "$name" bindings "${list[@]}"
 	only tools || return 0
 
 	if [ ! -d "$OUT/traces" ]; then
@@ -278,6 +281,7 @@ prepare_device()
 		done
 	fi
 	VM_FILES+=(--add "$STATIC/tools/pagearena:/bin/pagearena"
+		--add "$STATIC/tools-tests/holder:/tests/holder"
 		--add "$ROOT/selftests/tools/guest.sh:/tests/tools.sh" --add "$OUT/traces:/traces")
 	add_suite "$name" tools "/tests/tools.sh $ops"
 	add_fuzz "$name"
@@ -328,6 +332,9 @@ build_module()
 build_user()
 {
 	make -C "$ROOT/userlib" O="$STATIC/userlib" STATIC=1 all &&
+		make -C "$ROOT/bindings" O="$STATIC/bindings" USERLIB="$STATIC/userlib" \
+			STATIC=1 all &&
+		make -C "$ROOT/selftests/tools" O="$STATIC/tools-tests" all &&
 		make -C "$ROOT/tools" O="$STATIC/tools" STATIC=1 all &&
 		make -C "$ROOT/selftests/device" O="$STATIC/device" STATIC=1 all &&
 		make -C "$ROOT/selftests/fuzz" O="$STATIC/fuzz" STATIC=1 all &&

@@ -48,7 +48,7 @@ struct options {
 
 /* In the order of PAGEARENA_FIT_*, PAGEARENA_HUGE_*, enum touch and enum release. */
 static const char *const fits[] = { "default", "best", "first", "placed" };
-static const char *const huges[] = { "auto", "never", "always" };
+static const char *const huges[] = { "auto", "never", "always", "off" };
 static const char *const touches[] = { "none", "sample", "full" };
 static const char *const releases[] = { "replay", "never", "default", "at-once" };
 
@@ -183,14 +183,6 @@ __printf(2, 3) static bool broken(struct run *run, const char *fmt, ...)
 static uint64_t percent(uint64_t part, uint64_t whole)
 {
 	return whole ? (part * 100 + whole / 2) / whole : 0;
-}
-
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 /*
@@ -925,7 +917,7 @@ static bool replay_ops(struct run *run)
 		if (i == t->peak_op) {
 			meter_stop(&run->meter, res);
 			if (o->progress)
-				fprintf(stderr, "\r\033[K");
+				progress(NULL, 0, 0);
 			r = measure_resident();
 			res->rss_peak = r.rss;
 			res->mapped_huge = r.huge;
@@ -937,8 +929,8 @@ static bool replay_ops(struct run *run)
 		if (every && ((i + 1) % every == 0 || i + 1 == t->nr_ops))
 			if (!run->backend->scavenge(run))
 				return false;
-		if (o->progress && i % (t->nr_ops / 50 + 1) == 0)
-			fprintf(stderr, "\r%s: %3zu%%", run->backend->name, i * 100 / t->nr_ops);
+		if (o->progress && i % (t->nr_ops / 100 + 1) == 0)
+			progress(run->backend->name, i, t->nr_ops);
 	}
 	if (!replay_tail(run))
 		return false;
@@ -949,7 +941,7 @@ static bool replay_ops(struct run *run)
 	res->rss_end = r.rss;
 	res->rss_most = measure_high_water();
 	if (o->progress)
-		fprintf(stderr, "\r\033[K");
+		progress(NULL, 0, 0);
 	return run->backend->end(run);
 }
 
@@ -1028,7 +1020,7 @@ static bool replay_run(const struct trace *t, const struct options *opts,
  * The report
  */
 
-enum unit { BYTES, COUNT, PERCENT, SECONDS };
+enum kind { BYTES, COUNT, PERCENT, SECONDS };
 
 /* Which columns a row has a figure for. */
 #define ARENA 1
@@ -1039,7 +1031,7 @@ struct row {
 	const char *label;
 	const char *key;
 	size_t offset;
-	enum unit unit;
+	enum kind unit;
 	int columns;
 };
 
@@ -1288,61 +1280,6 @@ static bool replay_trace(const char *path, const struct options *opts, bool firs
 	return good;
 }
 
-static const char replay_help[] =
-	"Usage: pagearena replay [OPTION]... TRACE...\n"
-	"Replays the allocations and frees of a program on an arena, touching the memory as the\n"
-	"program did: a span is filled with a pattern of its own when it is allocated, and that\n"
-	"pattern is checked when it is freed.  A TRACE is CSV, plain, or .xz (which takes the\n"
-	"xz command), or - for standard input.  Sizes may end in K, M, G or T.\n"
-	"\n"
-	"  --arena SIZE         address space of the arena (default: 64G)\n"
-	"  --cache              through the library's cache: most calls are none of the kernel\n"
-	"  --span-page SIZE     span page (default: the page of the trace)\n"
-	"  --granule SIZE       release granule (default: the MMU page)\n"
-	"  --growth SIZE        unit of growth (default: 64M)\n"
-	"  --limit SIZE         most memory to be backed (default: no limit)\n"
-	"  --fit best|first|placed\n"
-	"                       how a span is chosen (default: placed)\n"
-	"  --huge auto|never|always\n"
-	"                       when to use huge folios (default: auto)\n"
-	"  --scavenge-every N   after every N operations, release free memory, largest spans\n"
-	"                       first, down to the share to keep (default: after every 32nd\n"
-	"                       part of the trace; 0: never)\n"
-	"  --keep PERCENT       the share of free memory to keep warm, in percent of what is in\n"
-	"                       use (default: 10)\n"
-	"  --release never|default|at-once\n"
-	"                       the replay does not release as above; instead free memory stays\n"
-	"                       for ever (POLICY turns background scavenging off), goes back as\n"
-	"                       the arena's policy says, or goes back after every free (SCAVENGE)\n"
-	"  --pace FACTOR        do each operation when the program did it, on a clock that takes\n"
-	"                       FACTOR times as long: 1 is real time, 2 half the speed.  A replay\n"
-	"                       that is late does not wait until it has caught up\n"
-	"  --tail SECONDS       wait so long after the last operation (default: 0)\n"
-	"  --series FILE        write the figures over time as CSV: time_s, inuse, backed, zeroed\n"
-	"                       (bytes), faults (number, of the process), background (bytes\n"
-	"                       released in the background), refault (bytes that were released,\n"
-	"                       and touched again soon).  One TRACE only.  Those of mmap() go to\n"
-	"                       FILE.mmap, and lack what only an arena knows\n"
-	"  --interval MS        time between two lines of it (default: 20)\n"
-	"  --touch none|sample|full\n"
-	"                       what to write and check of each page: nothing, four words, or\n"
-	"                       every word (default: sample)\n"
-	"  --ops N              stop after N operations\n"
-	"  --compare            then do the same with plain mmap() and munmap()\n"
-	"  --map                draw the heap at its peak\n"
-	"  --json               the results as JSON, in an array\n"
-	"  --progress           show progress (only on a terminal)\n"
-	"  --device PATH        the device (default: " PAGEARENA_DEVICE ")\n"
-	"\n"
-	"A purge in the trace says that the contents may go.  mmap() answers it with\n"
-	"MADV_DONTNEED, an arena does nothing; then the pattern is written again.\n"
-	"The times of --tail, --interval and time_s are of the trace: with --pace 4 a second is\n"
-	"four.  What waits in the kernel (how long memory must be free before it goes back) does\n"
-	"not know of that, and must be set to match.  Without --pace, time_s is the time in the\n"
-	"trace.  mmap() and munmap() have no choice of --release: they release at once.\n"
-	"Exit status: 0 all spans kept their contents, 1 they did not, or the replay failed,\n"
-	"2 wrong usage.\n";
-
 /* A number that may have a fraction, above 0 or not below it. */
 static bool parse_decimal(const char *text, double most, bool positive, double *value)
 {
@@ -1376,10 +1313,10 @@ static int choose(const char *const *names, size_t count, const char *word)
 	return -1;
 }
 
-int cmd_replay(int argc, char **argv)
+static int run_replay(int argc, char **argv)
 {
 	enum {
-		OPT_ARENA = 1000,
+		OPT_ARENA = OPT_COMMON,
 		OPT_SPAN_PAGE,
 		OPT_CACHE,
 		OPT_GRANULE,
@@ -1400,8 +1337,8 @@ int cmd_replay(int argc, char **argv)
 		OPT_MAP,
 		OPT_JSON,
 		OPT_PROGRESS,
+		OPT_NO_PROGRESS,
 		OPT_DEVICE,
-		OPT_HELP,
 	};
 	static const struct option longs[] = {
 		{ "arena", required_argument, NULL, OPT_ARENA },
@@ -1425,8 +1362,9 @@ int cmd_replay(int argc, char **argv)
 		{ "map", no_argument, NULL, OPT_MAP },
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "progress", no_argument, NULL, OPT_PROGRESS },
+		{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
 		{ "device", required_argument, NULL, OPT_DEVICE },
-		{ "help", no_argument, NULL, OPT_HELP },
+		OPTION_HELP,
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options o = {
@@ -1436,6 +1374,7 @@ int cmd_replay(int argc, char **argv)
 		.touch = TOUCH_SAMPLE,
 		.interval_ns = 20000000,
 		.scavenge_parts = true,
+		.progress = isatty(STDERR_FILENO),
 	};
 	bool good = true, scavenge = false, valid;
 	int c, i;
@@ -1513,14 +1452,16 @@ int cmd_replay(int argc, char **argv)
 			o.json = true;
 			break;
 		case OPT_PROGRESS:
-			o.progress = isatty(STDERR_FILENO);
+			o.progress = true;
+			break;
+		case OPT_NO_PROGRESS:
+			o.progress = false;
 			break;
 		case OPT_DEVICE:
 			o.arena.device = optarg;
 			break;
 		case OPT_HELP:
-			fputs(replay_help, stdout);
-			return STATUS_OK;
+			return print_help(&cmd_replay);
 		default:
 			return usage_error("see 'pagearena replay --help'");
 		}
@@ -1543,3 +1484,64 @@ int cmd_replay(int argc, char **argv)
 		printf("\n]\n");
 	return good ? STATUS_OK : STATUS_FAILED;
 }
+
+const struct command cmd_replay = {
+	.name = "replay",
+	.args = "[OPTION]... TRACE...",
+	.what = "replays what programs allocated, and checks every span",
+	.help =
+		"Replays the allocations and frees of a program on an arena, touching the memory as\n"
+		"the program did: a span is filled with a pattern of its own when it is allocated, and\n"
+		"that pattern is checked when it is freed.  A TRACE is CSV, plain, or .xz (which takes\n"
+		"the xz command), or - for standard input.  Sizes may end in K, M, G or T.\n"
+		"\n"
+		"  --arena SIZE         address space of the arena (default: 64G)\n"
+		"  --cache              through the library's cache: most calls are none of the kernel\n"
+		"  --span-page SIZE     span page (default: the page of the trace)\n"
+		"  --granule SIZE       release granule (default: the MMU page)\n"
+		"  --growth SIZE        unit of growth (default: 64M)\n"
+		"  --limit SIZE         most memory to be backed (default: no limit)\n"
+		"  --fit best|first|placed\n"
+		"                       how a span is chosen (default: placed)\n"
+		"  --huge auto|never|always|off\n"
+		"                       when to use huge folios (default: auto)\n"
+		"  --scavenge-every N   after every N operations, release free memory, largest spans\n"
+		"                       first, down to the share to keep (default: after every 32nd\n"
+		"                       part of the trace; 0: never)\n"
+		"  --keep PERCENT       the share of free memory to keep warm, in percent of what is in\n"
+		"                       use (default: 10)\n"
+		"  --release never|default|at-once\n"
+		"                       the replay does not release as above; instead free memory stays\n"
+		"                       for ever (POLICY turns background scavenging off), goes back as\n"
+		"                       the arena's policy says, or goes back after every free (SCAVENGE)\n"
+		"  --pace FACTOR        do each operation when the program did it, on a clock that takes\n"
+		"                       FACTOR times as long: 1 is real time, 2 half the speed.  A replay\n"
+		"                       that is late does not wait until it has caught up\n"
+		"  --tail SECONDS       wait so long after the last operation (default: 0)\n"
+		"  --series FILE        write the figures over time as CSV: time_s, inuse, backed, zeroed\n"
+		"                       (bytes), faults (number, of the process), background (bytes\n"
+		"                       released in the background), refault (bytes that were released,\n"
+		"                       and touched again soon).  One TRACE only.  Those of mmap() go to\n"
+		"                       FILE.mmap, and lack what only an arena knows\n"
+		"  --interval MS        time between two lines of it (default: 20)\n"
+		"  --touch none|sample|full\n"
+		"                       what to write and check of each page: nothing, four words, or\n"
+		"                       every word (default: sample)\n"
+		"  --ops N              stop after N operations\n"
+		"  --compare            then do the same with plain mmap() and munmap()\n"
+		"  --map                draw the heap at its peak\n"
+		"  --json               the results as JSON, in an array\n"
+		"  --progress           show progress, as it is by default on a terminal\n"
+		"  --no-progress        do not\n"
+		"  --device PATH        the device (default: " PAGEARENA_DEVICE ")\n"
+		"\n"
+		"A purge in the trace says that the contents may go.  mmap() answers it with\n"
+		"MADV_DONTNEED, an arena does nothing; then the pattern is written again.\n"
+		"The times of --tail, --interval and time_s are of the trace: with --pace 4 a second is\n"
+		"four.  What waits in the kernel (how long memory must be free before it goes back) does\n"
+		"not know of that, and must be set to match.  Without --pace, time_s is the time in the\n"
+		"trace.  mmap() and munmap() have no choice of --release: they release at once.\n"
+		"Exit status: 0 all spans kept their contents, 1 they did not, or the replay failed,\n"
+		"2 wrong usage.\n",
+	.run = run_replay,
+};

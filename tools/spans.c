@@ -1,29 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* The spans of a heap, as a table and as a map. */
+/* The spans of a heap, as a table and as JSON. */
 #include <errno.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cmd.h"
-
-#define MAP_COLUMNS 64
-#define MAP_ROWS 32
-
-/* What a cell of the map stands for; the order is that of map_chars and map_colors. */
-enum cell {
-	CELL_HUGE,
-	CELL_BACKED,
-	CELL_UNTOUCHED,
-	CELL_WARM,
-	CELL_SCAVENGED,
-	CELL_KINDS,
-};
-
-static const char map_chars[CELL_KINDS] = { 'H', '#', 'o', '+', '.' };
-static const char *const map_colors[CELL_KINDS] = {
-	"\033[35m", "\033[32m", "\033[36m", "\033[33m", "\033[2m",
-};
 
 /* All spans of an arena; NULL after a complaint.  The caller frees them. */
 struct pagearena_span *read_spans(int fd, size_t *count)
@@ -56,102 +38,7 @@ struct pagearena_span *read_spans(int fd, size_t *count)
 	return spans;
 }
 
-/* Splits a span's bytes by kind, in the order in which they are laid into the map. */
-static void split(const struct pagearena_span *s, uint64_t part[CELL_KINDS])
-{
-	uint64_t huge = s->huge < s->backed ? s->huge : s->backed;
-
-	memset(part, 0, CELL_KINDS * sizeof(*part));
-	if (s->state == PAGEARENA_SPAN_INUSE) {
-		part[CELL_HUGE] = huge;
-		part[CELL_BACKED] = s->backed - huge;
-		part[CELL_UNTOUCHED] = s->length - s->backed;
-	} else {
-		part[CELL_WARM] = s->backed;
-		part[CELL_SCAVENGED] = s->length - s->backed;
-	}
-}
-
-static bool has_color(FILE *out)
-{
-	const char *term = getenv("TERM");
-
-	return isatty(fileno(out)) && term && strcmp(term, "dumb") && !getenv("NO_COLOR");
-}
-
-static void draw_row(FILE *out, uint64_t pos, const enum cell *row, size_t count)
-{
-	bool color = has_color(out);
-	size_t i;
-
-	fprintf(out, "%12llx |", (unsigned long long)pos);
-	for (i = 0; i < count; i++) {
-		if (color && (!i || row[i] != row[i - 1]))
-			fprintf(out, "\033[0m%s", map_colors[row[i]]);
-		fputc(map_chars[row[i]], out);
-	}
-	fprintf(out, "%s|\n", color ? "\033[0m" : "");
-}
-
-/*
- * One character for every cell of the heap, chosen by what most of the cell is.  Inside
- * one span, where only the sums are known, its kinds are drawn in proportion.
- */
-void draw_map(FILE *out, const struct pagearena_span *spans, size_t count)
-{
-	uint64_t end, cell = 4096, pos, from, to, part[CELL_KINDS], sum[CELL_KINDS];
-	size_t i = 0, col, k, empty = 0;
-	enum cell row[MAP_COLUMNS];
-	char buf[24];
-
-	if (!count)
-		return;
-	end = spans[count - 1].offset + spans[count - 1].length;
-	while (cell * MAP_COLUMNS * MAP_ROWS < end)
-		cell *= 2;
-	fprintf(out,
-		"map: one character is %s: H huge, # backed, o not touched yet; free: + warm, . scavenged\n",
-		human(cell, buf));
-	for (pos = 0; pos < end; pos += cell * MAP_COLUMNS) {
-		for (col = 0; col < MAP_COLUMNS && pos + col * cell < end; col++) {
-			uint64_t start = pos + col * cell, stop = start + cell;
-
-			memset(sum, 0, sizeof(sum));
-			while (i < count && spans[i].offset + spans[i].length <= start)
-				i++;
-			for (size_t j = i; j < count && spans[j].offset < stop; j++) {
-				const struct pagearena_span *s = &spans[j];
-				uint64_t at = s->offset;
-
-				split(s, part);
-				for (k = 0; k < CELL_KINDS; at += part[k++]) {
-					from = at > start ? at : start;
-					to = at + part[k] < stop ? at + part[k] : stop;
-					if (to > from)
-						sum[k] += to - from;
-				}
-			}
-			for (row[col] = CELL_SCAVENGED, k = CELL_KINDS; k--;)
-				if (sum[k] > sum[row[col]])
-					row[col] = (enum cell)k;
-		}
-		/* Of many rows with nothing in them, the first is enough. */
-		for (k = 0; k < col && row[k] == CELL_SCAVENGED; k++)
-			;
-		if (k == col) {
-			if (empty++ == 1)
-				fprintf(out, "%12s\n", "*");
-			if (empty > 1)
-				continue;
-		} else {
-			empty = 0;
-		}
-		draw_row(out, pos, row, col);
-	}
-	fprintf(out, "%12llx end of the heap\n", (unsigned long long)end);
-}
-
-static const char *state_name(const struct pagearena_span *s)
+const char *state_name(const struct pagearena_span *s)
 {
 	switch (s->state) {
 	case PAGEARENA_SPAN_INUSE:
@@ -206,58 +93,44 @@ static void print_json(const struct pagearena_span *spans, size_t count)
 	printf("\n]\n");
 }
 
-static const char spans_help[] =
-	"Usage: pagearena spans [--map | --table | --json] TARGET\n"
-	"Prints every span of an arena, free and in use, and a map of the heap.\n"
-	"\n"
-	"  --map    only the map\n"
-	"  --table  only the table\n"
-	"  --json   all spans as JSON\n"
-	"\n" TARGET_HELP;
-
-int cmd_spans(int argc, char **argv)
+static int run(int argc, char **argv)
 {
+	enum { OPT_MAP = OPT_COMMON, OPT_TABLE, OPT_JSON };
+	static const struct option longs[] = {
+		OPTION_HELP,
+		OPTION_FD,
+		{ "map", no_argument, NULL, OPT_MAP },
+		{ "table", no_argument, NULL, OPT_TABLE },
+		{ "json", no_argument, NULL, OPT_JSON },
+		{ NULL, 0, NULL, 0 },
+	};
 	bool map = true, table = true, json = false;
+	struct target t = TARGET_NONE;
 	struct pagearena_span *spans;
 	struct pagearena_info info;
-	const char *name = NULL;
-	uint64_t number;
+	int c, status;
 	size_t count;
-	int i, fd = -1;
 
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--map")) {
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == OPT_MAP)
 			table = false;
-		} else if (!strcmp(argv[i], "--table")) {
+		else if (c == OPT_TABLE)
 			map = false;
-		} else if (!strcmp(argv[i], "--json")) {
+		else if (c == OPT_JSON)
 			json = true;
-		} else if (!strcmp(argv[i], "--help")) {
-			fputs(spans_help, stdout);
-			return STATUS_OK;
-		} else if (fd >= 0) {
-			return usage_error("spans: one target is enough: %s", argv[i]);
-		} else if (!strcmp(argv[i], "--fd")) {
-			if (++i >= argc || !parse_u64(argv[i], &number) || number > INT32_MAX)
-				return usage_error("spans: --fd needs a descriptor");
-			fd = (int)number;
-			name = argv[i];
-		} else {
-			name = argv[i];
-			fd = open_target(name);
-			if (fd == -2)
-				return usage_error("spans: not a target: %s", argv[i]);
-			if (fd < 0)
-				return STATUS_FAILED;
-		}
+		else if (common_option(&cmd_spans, c, &t, &status))
+			return status;
 	}
-	if (fd < 0)
-		return usage_error("spans: of which arena?");
 	if (!map && !table)
 		return usage_error("spans: --map and --table exclude each other");
-	if (!check_arena(fd, name, &info) || !check_setup(name, &info))
+	status = target_argument(&cmd_spans, argc, argv, &t);
+	if (!status)
+		status = last_argument(&cmd_spans, argc, argv);
+	if (status)
+		return status;
+	if (!check_arena(t.fd, t.name, &info) || !check_setup(t.name, &info))
 		return STATUS_FAILED;
-	spans = read_spans(fd, &count);
+	spans = read_spans(t.fd, &count);
 	if (!spans)
 		return STATUS_FAILED;
 	if (json) {
@@ -273,3 +146,17 @@ int cmd_spans(int argc, char **argv)
 	free(spans);
 	return STATUS_OK;
 }
+
+const struct command cmd_spans = {
+	.name = "spans",
+	.args = "[OPTION]... TARGET",
+	.what = "the spans of an arena, one by one",
+	.help =
+		"Prints every span of an arena, free and in use, and a map of the heap.\n"
+		"\n"
+		"  --map          only the map\n"
+		"  --table        only the table\n"
+		"  --json         all spans as JSON\n" TARGET_OPTIONS,
+	.target = true,
+	.run = run,
+};

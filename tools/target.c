@@ -3,7 +3,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -82,6 +82,21 @@ static int find_arena(pid_t pid)
 	return -1;
 }
 
+/* A copy of a descriptor of another process, or -1 with errno. */
+int copy_descriptor(int pid, int fd)
+{
+	int pidfd, copy, error;
+
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -1;
+	copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	error = errno;
+	close(pidfd);
+	errno = error;
+	return copy;
+}
+
 /*
  * A copy of the descriptor that a target names; -1 after a complaint, -2 for a target
  * that is none.
@@ -90,7 +105,7 @@ int open_target(const char *target)
 {
 	char buf[24], *colon;
 	uint64_t pid, fd;
-	int pidfd, copy;
+	int copy;
 
 	if (snprintf(buf, sizeof(buf), "%s", target) >= (int)sizeof(buf))
 		return -2;
@@ -109,14 +124,60 @@ int open_target(const char *target)
 			return -1;
 		fd = (uint64_t)only;
 	}
-	pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-	if (pidfd < 0) {
-		failed("process %s: %s", buf, strerror(errno));
-		return -1;
-	}
-	copy = (int)syscall(SYS_pidfd_getfd, pidfd, (int)fd, 0);
+	copy = copy_descriptor((int)pid, (int)fd);
 	if (copy < 0)
-		failed("descriptor %d of process %s: %s", (int)fd, buf, strerror(errno));
-	close(pidfd);
+		failed("descriptor %d of process %s: %s%s", (int)fd, buf, strerror(errno),
+		       errno == EPERM ? " (this needs the right to ptrace the process)" : "");
 	return copy;
+}
+
+/* The options that all have; true if there is nothing more to do but return the status. */
+bool common_option(const struct command *c, int opt, struct target *t, int *status)
+{
+	uint64_t number;
+
+	switch (opt) {
+	case OPT_HELP:
+		*status = print_help(c);
+		return true;
+	case OPT_FD:
+		if (t->fd >= 0)
+			*status = usage_error("%s: one target is enough", c->name);
+		else if (!parse_u64(optarg, &number) || number > INT32_MAX)
+			*status = usage_error("%s: --fd needs a descriptor", c->name);
+		else
+			*status = -1;
+		if (*status >= 0)
+			return true;
+		t->fd = (int)number;
+		t->name = optarg;
+		return false;
+	default:
+		*status = usage_error("see 'pagearena %s --help'", c->name);
+		return true;
+	}
+}
+
+/* The first argument that is no option, if --fd did not name the target. */
+int target_argument(const struct command *c, int argc, char **argv, struct target *t)
+{
+	if (t->fd < 0 && optind < argc) {
+		t->name = argv[optind++];
+		t->fd = open_target(t->name);
+		if (t->fd == -2)
+			return usage_error("%s: not a target: %s", c->name, t->name);
+		if (t->fd < 0)
+			return STATUS_FAILED;
+	}
+	if (t->fd < 0)
+		return usage_error("%s: of which arena?", c->name);
+	return STATUS_OK;
+}
+
+/* After the target there may be nothing more. */
+int last_argument(const struct command *c, int argc, char **argv)
+{
+	if (optind < argc)
+		return usage_error("%s: one argument too many: %s", c->name, argv[optind]);
+	return STATUS_OK;
 }

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cmd.h"
 
@@ -117,4 +120,37 @@ void json_string(FILE *out, const char *text)
 			fputc(*text, out);
 	}
 	fputc('"', out);
+}
+
+uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Colour is for terminals, and for those who did not turn it off: see no-color.org. */
+bool has_color(FILE *out)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	return isatty(fileno(out)) && term && strcmp(term, "dumb") && !(no && *no);
+}
+
+#define BAR_WIDTH 40
+
+/* On one line of stderr; a total of 0 takes it away again. */
+void progress(const char *what, uint64_t done, uint64_t total)
+{
+	static const char full[] = "########################################";
+	int part;
+
+	if (!total) {
+		fprintf(stderr, "\r\033[K");
+		return;
+	}
+	part = (int)(done * BAR_WIDTH / total);
+	fprintf(stderr, "\r%s [%-*.*s] %3d %%", what, BAR_WIDTH, part, full,
+		(int)(done * 100 / total));
 }

@@ -106,11 +106,76 @@ matrix()
 }
 none "the README's table of kernels is the one recorded" matrix
 
+# tracing.rst has each tracepoint of trace.h with its fields, in their order, and no other.
+tracepoints_of_header()
+{
+	awk '
+	/^TRACE_EVENT\(/ { sub(/.*\(/, ""); sub(/,.*/, ""); event = $0; fields = "" }
+	/__field\(/ { sub(/.*, */, ""); sub(/\).*/, ""); fields = fields " " $0 }
+	/^\);/ && event { print event fields; event = "" }' kmod/trace.h | sort
+}
+
+tracepoints_of_document()
+{
+	sed -n 's/^\(``pagearena_[a-z_]*``\): \(``.*\)$/\1 \2/p' Documentation/tracing.rst |
+		tr -d '`,' | sort
+}
+
+wrong_tracepoints()
+{
+	tracepoints_of_header >"$WORK/header"
+	tracepoints_of_document >"$WORK/document"
+	[ -s "$WORK/header" ] || echo "no tracepoints found"
+	diff "$WORK/header" "$WORK/document"
+}
+none "tracing.rst has every tracepoint and its fields" wrong_tracepoints
+
+missing_scripts()
+{
+	local f
+
+	for f in tools/tracing/*; do
+		grep -q "^\`\`${f##*/}\`\` " Documentation/tracing.rst || echo "$f"
+	done
+}
+none "tracing.rst has every script" missing_scripts
+
+# The FAQ names a test behind each answer: "[``program``: name]".
+missing_tests()
+{
+	local program name
+
+	grep -o '\[``[a-z]*``: [^]]*\]' Documentation/faq.rst | tr -d '[]`' >"$WORK/tests"
+	[ -s "$WORK/tests" ] || echo "no tests named"
+	while IFS= read -r line; do
+		program=${line%%: *}
+		name=${line#*: }
+		grep -qF "{ \"$name\"," "selftests/device/$program.c" || echo "$line"
+	done <"$WORK/tests"
+	# Some answers need none.
+	awk '/^====/ { if (q && !tested && q !~ /malloc/) print "no test: " q; q = last; tested = 0 }
+		/^\[``/ { tested = 1 } { last = $0 }' Documentation/faq.rst | grep -v Questions || true
+}
+none "the tests that the FAQ names exist, and each answer has one" missing_tests
+
+wrong_badges()
+{
+	local f
+
+	mkdir "$WORK/badges"
+	scripts/badges "$WORK/badges"
+	for f in "$WORK"/badges/*; do
+		cmp -s "$f" "Documentation/figures/${f##*/}" ||
+			echo "${f##*/} says something else than the tree: run scripts/badges"
+	done
+}
+none "the badges are true" wrong_badges
+
 missing_paths()
 {
 	local path
 
-	grep -ohE '`[^` ]+`' README.md CONTRIBUTING.md CHANGELOG.md Documentation/*.rst |
+	grep -ohE '`[^` ]+`' ./*.md Documentation/*.rst |
 		tr -d '`' >"$WORK/quoted"
 	for path in $(grep -E '^(kmod|uapi|userlib|tools|selftests|scripts|Documentation|LICENSES)/' \
 		"$WORK/quoted" | sort -u); do
@@ -123,7 +188,7 @@ missing_targets()
 {
 	local target
 
-	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z0-9-]*' README.md CONTRIBUTING.md \
+	for target in $(grep -ohE '(^ +|`|^	)make [a-z][a-z0-9-]*' ./*.md \
 		Documentation/*.rst | sed 's/.*make //' | sort -u); do
 		make -n "$target" >/dev/null 2>&1 || echo "make $target"
 	done
@@ -134,8 +199,8 @@ broken_links()
 {
 	local path
 
-	for path in $(grep -ohE '\]\([^)#:]*\)|^\[[^]]*\]: [^ :]*$' README.md CONTRIBUTING.md \
-		CHANGELOG.md | sed 's/^](\(.*\))/\1/; s/.*: //'); do
+	for path in $(grep -ohE '\]\([^)#:]*\)|^\[[^]]*\]: [^ :]*$' ./*.md |
+		sed 's/^](\(.*\))/\1/; s/.*: //'); do
 		[ -e "$path" ] || echo "$path"
 	done
 }
@@ -160,6 +225,110 @@ missing_in_review()
 	[ "$(wc -l <"$WORK/tests")" -ge 30 ] || echo "tests"
 }
 none "functions and tests that security.rst names exist" missing_in_review
+
+# --- The command: its code, its help, its manual pages and its completion agree ---
+
+status=0
+out=$(make -s -C tools O="$WORK/tools" 2>&1) || status=$?
+result "the command compiles" $status <<<"$out"
+tool=$WORK/tools/pagearena
+mapfile -t commands < <("$tool" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p')
+
+# help_options COMMAND
+help_options()
+{
+	{
+		"$tool" "$1" --help | sed -n 's/^  --\([a-z-]*\).*/\1/p'
+		echo help
+	} | sort -u
+}
+
+# Those that the code takes.
+code_options()
+{
+	{
+		sed -n 's/^\t*{ "\([a-z-]*\)", [a-z]*_argument, .*/\1/p' "tools/$1.c"
+		! grep -q '^	*OPTION_HELP,' "tools/$1.c" || echo help
+		! grep -q '^	*OPTION_FD,' "tools/$1.c" || echo fd
+	} | sort -u
+}
+
+no_help()
+{
+	local c
+
+	[ ${#commands[@]} -ge 10 ] || echo "only ${#commands[@]} commands"
+	for c in "${commands[@]}"; do
+		[ -f "tools/$c.c" ] || echo "no tools/$c.c"
+		diff <(code_options "$c") <(help_options "$c") | sed -n "s/^[<>]/$c:/p"
+	done
+	for c in tools/*.c; do
+		c=$(sed -n 's/^const struct command cmd_\([a-z]*\) .*/\1/p' "$c")
+		[ -z "$c" ] || [[ " ${commands[*]} " == *" $c "* ]] || echo "$c is not in the help"
+	done
+}
+none "every command's help has the options that it takes, and no others" no_help
+
+status=0
+out=$(scripts/man "$WORK/man" "$tool" 2>&1) || status=$?
+result "the manual pages are made" $status <<<"$out"
+
+no_page()
+{
+	local c f
+
+	for c in "${commands[@]}"; do
+		f=$WORK/man/man1/pagearena-$c.1
+		[ -f "$f" ] || {
+			echo "no $f"
+			continue
+		}
+		diff <(help_options "$c") <(sed -n 's/^\(\.BI\? \)\?\\fB\\-\\-\([a-z\\-]*\)\\fP.*/\2/p' "$f" | tr -d '\\' | sort -u) |
+			sed -n "s/^[<>]/$c:/p"
+	done
+	for c in $(sed -n 's/^\t\(pagearena_[a-z_]*\);/\1/p' userlib/libpagearena.map); do
+		[ -f "$WORK/man/man3/$c.3" ] || echo "no page of $c"
+	done
+	for c in $(sed -n 's/^#define \(PAGEARENA_IOC_[A-Z]*\)\t_IO(.*/\1/p' uapi/linux/pagearena.h); do
+		grep -qF "${c//_/_}" "$WORK/man/man4/pagearena.4" || echo "$c is not in pagearena(4)"
+	done
+}
+none "every command, function and call has its page, with the options of the help" no_page
+
+bad_pages()
+{
+	local f
+
+	for f in "$WORK"/man/man?/*; do
+		MANWIDTH=80 man --warnings -E UTF-8 -l "$f" 2>"$WORK/man.err" >/dev/null
+		cat "$WORK/man.err"
+	done
+}
+if command -v man >/dev/null; then
+	none "man has nothing to complain of in the pages" bad_pages
+fi
+
+# shellcheck disable=SC2034 # COMP_WORDS and COMP_CWORD are for the completion
+incomplete()
+{
+	local c
+
+	# shellcheck source=/dev/null
+	source tools/completion/pagearena
+	COMP_WORDS=("$tool" "")
+	COMP_CWORD=1
+	_pagearena
+	diff <(printf '%s\n' "${commands[@]}" --help --version | sort) \
+		<(printf '%s\n' "${COMPREPLY[@]}" | sort)
+	for c in "${commands[@]}"; do
+		COMP_WORDS=("$tool" "$c" --)
+		COMP_CWORD=2
+		_pagearena
+		diff <(help_options "$c" | sed 's/^/--/') <(printf '%s\n' "${COMPREPLY[@]}" | sort) |
+			sed -n "s/^[<>]/$c:/p"
+	done
+}
+none "the completion offers what the help has" incomplete
 
 echo "1..$N"
 exit $BAD

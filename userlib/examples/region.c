@@ -7,7 +7,7 @@
  */
 #include <pagearena.h>
 
-#include "../tests/tap.h"
+#include "tap.h"
 
 #define SPAN_BYTES (64 * 1024)
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../tests/tap.h"
+#include "tap.h"
 
 #define SLAB_BYTES 32768
 #define ROOTS 6000
