@@ -60,8 +60,11 @@ struct vm_area_struct;
 /* Pages by which a chunk's item may be behind. */
 #define PA_LATE_PAGES		64
 
+/* Empty chunks that an arena keeps, as it is likely to fill them again. */
+#define PA_KEPT_MAX		128
+
 /* Chunks that are found without a lookup, a power of two. */
-#define PA_NEAR			64
+#define PA_NEAR			256
 
 /**
  * struct pa_counters - events that STATS reports and that are not the heap's
@@ -228,6 +231,7 @@ struct pa_arena {
 	unsigned long promote_backoff;
 
 	struct xarray chunks;
+	atomic_t nr_kept;
 	struct pa_chunk *near[PA_NEAR];
 	struct xarray torn;
 	const void *map_mm;

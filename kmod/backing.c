@@ -98,6 +98,23 @@ struct pa_chunk *pa_chunk_get(struct pa_arena *arena, unsigned long index)
 	return c;
 }
 
+/*
+ * The first chunk from @index to @last, with a reference, or NULL.  Sets @index to its number.
+ */
+static struct pa_chunk *pa_chunk_next(struct pa_arena *arena, unsigned long *index,
+				      unsigned long last)
+{
+	struct pa_chunk *c;
+
+	rcu_read_lock();
+	do {
+		c = xa_find(&arena->chunks, index, last, XA_PRESENT);
+		/* One without references has been erased. */
+	} while (c && !refcount_inc_not_zero(&c->ref));
+	rcu_read_unlock();
+	return c;
+}
+
 /**
  * pa_chunk_create() - look a chunk up, or make it
  * @arena: the arena
@@ -147,12 +164,38 @@ struct pa_chunk *pa_chunk_create(struct pa_arena *arena, pgoff_t page)
 	}
 }
 
+/* Shall an empty chunk stay in the arena?  To make one takes longer than to fill it. */
+static bool pa_chunk_keep(struct pa_arena *arena, struct pa_chunk *c)
+{
+	lockdep_assert_held(&c->lock);
+	if (!c->item)
+		return false;
+	if (c->kept)
+		return true;
+	if (atomic_read(&arena->nr_kept) >= PA_KEPT_MAX)
+		return false;
+	atomic_inc(&arena->nr_kept);
+	c->kept = true;
+	WRITE_ONCE(c->may_huge, false);
+	return true;
+}
+
+/* An empty chunk is about to be filled. */
+static void pa_chunk_unkeep(struct pa_arena *arena, struct pa_chunk *c)
+{
+	lockdep_assert_held(&c->lock);
+	if (c->kept) {
+		c->kept = false;
+		atomic_dec(&arena->nr_kept);
+	}
+}
+
 /**
  * pa_chunk_unlock_put() - unlock a chunk and drop a reference
  * @arena: the arena
  * @c: a chunk that the caller has locked and holds a reference to
  *
- * A chunk that is left empty leaves the arena.
+ * A chunk that is left empty leaves the arena, but for some that are kept.
  *
  * Context: may sleep.
  */
@@ -162,8 +205,13 @@ void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c)
 
 	lockdep_assert_held(&c->lock);
 	if (!c->nr_present && c->state != PA_CHUNK_DEAD) {
-		if (c->state == PA_CHUNK_SMALL)
+		if (c->state == PA_CHUNK_SMALL) {
 			kfree(c->small);
+			c->small = NULL;
+			c->state = PA_CHUNK_EMPTY;
+		}
+		if (pa_chunk_keep(arena, c))
+			goto unlock;
 		pa_item_detach(arena, c);
 		spin_lock(&arena->lock);
 		xa_erase(&arena->chunks, c->index);
@@ -175,6 +223,7 @@ void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c)
 		c->state = PA_CHUNK_DEAD;
 		dead = true;
 	}
+unlock:
 	mutex_unlock(&c->lock);
 	if (dead)
 		pa_chunk_put(c);
@@ -609,6 +658,10 @@ static void pa_chunk_set_huge(struct pa_arena *arena, struct pa_chunk *c, struct
 	bitmap_fill(c->present, PA_CHUNK_PAGES);
 	c->nr_present = PA_CHUNK_PAGES;
 	pa_chunk_account(arena, c, live, 1);
+	/* So that nobody has to when he frees something. */
+	arena->near[c->index % PA_NEAR] = c;
+	if (!READ_ONCE(c->item->listed))
+		pa_item_list(c->item);
 }
 
 /* An empty chunk has got its huge folio.  Chunk lock. */
@@ -797,6 +850,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 	if (test_bit(i, c->present))
 		return 0;
 	if (c->state == PA_CHUNK_EMPTY) {
+		pa_chunk_unkeep(arena, c);
 		if (pa_chunk_fill_huge(arena, c))
 			return 0;
 		pa_charge_begin(arena, &charge);
@@ -940,6 +994,7 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 		spin_lock(&arena->lock);
 		bitmap_zero(c->present, PA_CHUNK_PAGES);
 		c->nr_present = 0;
+		c->nr_stuck = 0;
 		arena->nr_huge--;
 		pa_item_update(arena, c);
 		spin_unlock(&arena->lock);
@@ -960,6 +1015,8 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 		spin_lock(&arena->lock);
 		bitmap_clear(c->present, from, to - from);
 		c->nr_present -= n;
+		if (!c->nr_present)
+			c->nr_stuck = 0;
 		arena->nr_small -= n;
 		pa_item_update(arena, c);
 		spin_unlock(&arena->lock);
@@ -1086,25 +1143,22 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, enum pa_caus
 		return err;
 
 	index = first >> PA_CHUNK_ORDER;
-	while (xa_find(&arena->chunks, &index, last, XA_PRESENT)) {
+	while ((c = pa_chunk_next(arena, &index, last))) {
 		pgoff_t base = (pgoff_t)index << PA_CHUNK_ORDER;
 
-		c = pa_chunk_get(arena, index);
-		if (c) {
-			mutex_lock(&c->lock);
-			/* Nothing of the range is allocated, so no chunk of it has become huge. */
-			if (c->state != PA_CHUNK_DEAD) {
-				LIST_HEAD(mine);
+		mutex_lock(&c->lock);
+		/* Nothing of the range is allocated, so no chunk of it has become huge. */
+		if (c->state != PA_CHUNK_DEAD) {
+			LIST_HEAD(mine);
 
-				pa_chunk_detach(arena, c, first > base ? first - base : 0,
-						min_t(pgoff_t, end - base, PA_CHUNK_PAGES),
-						cause == PA_CAUSE_BACKGROUND, &mine);
-				list_for_each_entry(folio, &mine, lru)
-					pa_folio_settle(folio);
-				list_splice_tail(&mine, &list);
-			}
-			pa_chunk_unlock_put(arena, c);
+			pa_chunk_detach(arena, c, first > base ? first - base : 0,
+					min_t(pgoff_t, end - base, PA_CHUNK_PAGES),
+					cause == PA_CAUSE_BACKGROUND, &mine);
+			list_for_each_entry(folio, &mine, lru)
+				pa_folio_settle(folio);
+			list_splice_tail(&mine, &list);
 		}
+		pa_chunk_unlock_put(arena, c);
 		cond_resched();
 		if (index++ == last)
 			break;
@@ -1167,26 +1221,23 @@ void pa_backing_zero(struct pa_arena *arena, u64 offset, u64 len)
 	unsigned long index = offset >> PA_CHUNK_SHIFT, last = (end - 1) >> PA_CHUNK_SHIFT;
 	struct pa_chunk *c;
 
-	while (xa_find(&arena->chunks, &index, last, XA_PRESENT)) {
+	while ((c = pa_chunk_next(arena, &index, last))) {
 		u64 base = (u64)index << PA_CHUNK_SHIFT;
 		u64 pos = max(offset, base);
 
-		c = pa_chunk_get(arena, index);
-		if (c) {
-			mutex_lock(&c->lock);
-			for (; pos < min(end, base + PA_CHUNK_SIZE); pos = stop) {
-				struct page *page;
+		mutex_lock(&c->lock);
+		for (; pos < min(end, base + PA_CHUNK_SIZE); pos = stop) {
+			struct page *page;
 
-				stop = min(end, round_down(pos, PAGE_SIZE) + PAGE_SIZE);
-				page = pa_chunk_page(c, (pos - base) >> PAGE_SHIFT);
-				if (!page)
-					continue;
-				memzero_page(page, offset_in_page(pos), stop - pos);
-				atomic64_add(stop - pos, &arena->count.bytes_zeroed);
-				cond_resched();
-			}
-			pa_chunk_unlock_put(arena, c);
+			stop = min(end, round_down(pos, PAGE_SIZE) + PAGE_SIZE);
+			page = pa_chunk_page(c, (pos - base) >> PAGE_SHIFT);
+			if (!page)
+				continue;
+			memzero_page(page, offset_in_page(pos), stop - pos);
+			atomic64_add(stop - pos, &arena->count.bytes_zeroed);
+			cond_resched();
 		}
+		pa_chunk_unlock_put(arena, c);
 		if (index++ == last)
 			break;
 	}
@@ -1288,10 +1339,7 @@ void pa_backing_forget(struct pa_arena *arena)
 	unsigned long index = 0;
 	struct pa_chunk *c;
 
-	for (; xa_find(&arena->chunks, &index, ULONG_MAX, XA_PRESENT); index++) {
-		c = pa_chunk_get(arena, index);
-		if (!c)
-			continue;
+	for (; (c = pa_chunk_next(arena, &index, ULONG_MAX)); index++) {
 		mutex_lock(&c->lock);
 		pa_item_detach(arena, c);
 		pa_chunk_unlock_put(arena, c);

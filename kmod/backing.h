@@ -78,11 +78,12 @@ enum pa_chunk_state {
  * @state: &enum pa_chunk_state; protected by @lock
  * @may_huge: free spans have coalesced over all of it (rule 15), so its next fault puts
  *	it on a huge folio; set under the heap lock, cleared under @lock
+ * @kept: EMPTY, and in the arena all the same, see %PA_KEPT_MAX; protected by @lock
  * @index: number of the chunk in its arena
  * @huge: HUGE: the folio; protected by @lock
  * @small: SMALL: for each page the folio that holds it, or NULL; a folio of several pages
  *	is aligned to its size, and held once; protected by @lock
- * @item: the chunk as the shrinker sees it; NULL while it is empty; written under @lock and
+ * @item: the chunk as the shrinker sees it; NULL before it is first filled; written under @lock and
  *	the heap lock
  * @nr_inuse: pages that are present and that allocated spans touch; protected by the heap
  *	lock
@@ -96,6 +97,7 @@ struct pa_chunk {
 	refcount_t ref;
 	enum pa_chunk_state state;
 	bool may_huge;
+	bool kept;
 	unsigned long index;
 	union {
 		struct folio *huge;

@@ -211,12 +211,13 @@ static noinline int pa_ioctl_alloc(struct pa_arena *arena, void __user *ptr)
 		return -EINVAL;
 	step.had = 0;
 	if (likely(!step.flags && !step.align)) {
-		struct pa_hold hold;
 		bool done;
 
-		pa_hold_begin(arena, &hold, false);
-		done = pa_quick_alloc(arena, pa_plain(arena), &step.offset, &step.length, &step.out_flags);
-		pa_hold_end(arena);
+		/* This makes no spares, and nothing free that the shrinker would have to know of. */
+		spin_lock(&arena->lock);
+		done = pa_quick_alloc(arena, pa_plain(arena), &step.offset, &step.length,
+				      &step.out_flags);
+		spin_unlock(&arena->lock);
 		if (likely(done))
 			goto out;
 	}

@@ -193,6 +193,8 @@ int pa_item_attach(struct pa_arena *arena, struct pa_chunk *c, int nid)
 	lockdep_assert_held(&c->lock);
 	if (!c->item)
 		c->item = pa_item_new(arena, c, nid);
+	else if (!c->nr_present)
+		pa_item_move(arena, c, nid);
 	return c->item ? 0 : -ENOMEM;
 }
 
@@ -346,6 +348,15 @@ struct pa_isolate {
 };
 
 /*
+ * What there is to take.  The item's figure may be late.  The chunk is there, as its item is in
+ * the list, but may change at any time.
+ */
+static unsigned int pa_item_now(const struct pa_item *i)
+{
+	return min_t(unsigned int, data_race(pa_chunk_reclaimable(i->chunk)), PA_CHUNK_PAGES);
+}
+
+/*
  * Takes the first item whose chunk's lock is to be had off the list; it is held then, and the
  * arena is pinned.  No lock of the whole arena is taken: two that reclaim at a time shall both
  * get on, or the second one ends in the OOM killer.
@@ -357,19 +368,22 @@ static PA_LRU_WALK(pa_isolate)
 	struct pa_isolate *arg = cb_arg;
 	struct pa_chunk *c = i->chunk;
 
-	arg->seen = READ_ONCE(i->nr);
+	arg->seen = pa_item_now(i);
 	if (!arg->seen) {
 		WRITE_ONCE(i->listed, false);
-		/* Pairs with pa_item_update(): one of us sees what the other has written. */
+		/*
+		 * Pairs with pa_item_update() and pa_settle_much(): one of us sees what the other
+		 * has written.
+		 */
 		smp_mb();
-		if (READ_ONCE(i->nr)) {
+		if (pa_item_now(i)) {
 			WRITE_ONCE(i->listed, true);
 			return LRU_ROTATE;
 		}
 		list_lru_isolate(list, item);
 		return LRU_REMOVED;
 	}
-	if (!arg->sparse && READ_ONCE(i->nr_sparse)) {
+	if (!arg->sparse && data_race(pa_chunk_sparse(c))) {
 		arg->passed = true;
 		return LRU_ROTATE;
 	}
@@ -519,7 +533,7 @@ static PA_LRU_WALK(pa_sum)
 {
 	struct pa_sum *sum = cb_arg;
 
-	sum->pages += READ_ONCE(container_of(item, struct pa_item, lru)->nr);
+	sum->pages += pa_item_now(container_of(item, struct pa_item, lru));
 	sum->items++;
 	return LRU_SKIP;
 }

@@ -102,9 +102,11 @@ static inline void pa_item_update(struct pa_arena *arena, struct pa_chunk *c)
  * pa_settle() - tell the shrinker what it has not been told yet
  * @arena: the arena
  *
- * So that a span that is allocated and freed in turn costs no more than it must, one chunk of
- * an arena may be late by %PA_LATE_PAGES (compare the batches in which the core charges memory
- * cgroups).  Whoever needs the figures to be exact calls this first.
+ * So that a span that is allocated and freed in turn costs no more than it must, the figures of
+ * one chunk of an arena may be late (compare the batches in which the core charges memory
+ * cgroups and counts events of nodes).  The shrinker looks at the chunk itself.  If it does not
+ * have it in its list, they are late by %PA_LATE_PAGES at most.  Whoever needs the figures to be
+ * exact calls this first.
  *
  * Context: heap lock.
  */
@@ -126,9 +128,19 @@ static inline void pa_settle(struct pa_arena *arena)
 static inline void pa_settle_much(struct pa_arena *arena)
 {
 	const struct pa_chunk *c = arena->late;
+	struct pa_item *item;
 
-	if (c && c->item &&
-	    pa_chunk_reclaimable(c) - READ_ONCE(c->item->nr) + PA_LATE_PAGES > 2 * PA_LATE_PAGES)
+	if (!c || !c->item)
+		return;
+	item = c->item;
+	/* That there is less to take than it says does no harm. */
+	if (likely(pa_chunk_reclaimable(c) <= item->nr + PA_LATE_PAGES))
+		return;
+	WRITE_ONCE(item->young, true);
+	item->used = get_jiffies_64();
+	/* Pairs with pa_isolate(), which looks at the chunk itself. */
+	smp_mb();
+	if (!READ_ONCE(item->listed))
 		pa_settle(arena);
 }
 

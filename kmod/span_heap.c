@@ -861,10 +861,10 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 	heap->stats.heap_idle += bytes;
 	s->needzero = 1;
 	s->unusedsince = now;
-	if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(s)) {
-		span_release(heap, s, heap->ops->fault);
-	} else if (may_wait(heap, s)) {
+	if (may_wait(heap, s)) {
 		recent_add(heap, s);
+	} else if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(s)) {
+		span_release(heap, s, heap->ops->fault);
 	} else {
 		span_coalesce(heap, s);
 		free_insert(heap, s);

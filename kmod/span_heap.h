@@ -79,11 +79,11 @@ struct span_caps {
  *	(@unusedsince, @base)
  * @heap: the heap that it belongs to
  * @base: first span page
- * @npages: number of span pages
  * @state: &enum span_state
  * @scavenged: free, and the memory of its granules is released
  * @needzero: may hold something other than zero
  * @recent: among the recently freed, so in no tree but that of all spans
+ * @npages: number of span pages
  * @unusedsince: when it was freed, in the caller's time; 0 while allocated and in
  *	memory that was never used
  * @caps: maxima over the subtree of @fit (first fit: of @addr)
@@ -102,11 +102,12 @@ struct span {
 	struct rb_node age;
 	struct span_heap *heap;
 	u64 base;
-	u64 npages : 56;
 	u64 state : 2;
 	u64 scavenged : 1;
 	u64 needzero : 1;
 	u64 recent : 1;
+	u64 : 3;
+	u64 npages : 56;
 	u64 unusedsince;
 	struct span_caps caps;
 };

@@ -89,24 +89,22 @@ static __always_inline void pa_hold_end(struct pa_arena *arena)
 }
 
 /*
- * Pages have come into use (@sign is 1), or out of it (-1).  Returns how many of them are
- * present.
+ * Pages, one or more, have come into use (@sign is 1), or out of it (-1).  Returns how many of
+ * them are present.
  */
-static __always_inline u64 pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t end,
-					  int sign)
+static __always_inline u64 pa_backing_use_some(struct pa_arena *arena, pgoff_t first, u64 pages,
+					       int sign)
 {
-	unsigned long index = first >> PA_CHUNK_ORDER;
+	unsigned int at = first % PA_CHUNK_PAGES;
 	struct pa_chunk *c;
 	unsigned int n;
 
-	if (unlikely(first >= end))
-		return 0;
-	if (unlikely(index != (end - 1) >> PA_CHUNK_ORDER))
-		return pa_backing_use_chunks(arena, first, end, sign);
-	c = pa_chunk_at(arena, index);
+	if (unlikely(at + pages > PA_CHUNK_PAGES))
+		return pa_backing_use_chunks(arena, first, first + pages, sign);
+	c = pa_chunk_at(arena, first >> PA_CHUNK_ORDER);
 	if (!c)
 		return 0;
-	n = pa_count_bits(c, first % PA_CHUNK_PAGES, (end - 1) % PA_CHUNK_PAGES + 1);
+	n = likely(c->nr_present == PA_CHUNK_PAGES) ? pages : pa_count_bits(c, at, at + pages);
 	if (!n)
 		return 0;
 	pa_chunk_use(arena, c, n, sign);
@@ -115,6 +113,12 @@ static __always_inline u64 pa_backing_use(struct pa_arena *arena, pgoff_t first,
 		arena->late = c;
 	}
 	return n;
+}
+
+/* The same for a range that may be empty. */
+static inline u64 pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign)
+{
+	return first < end ? pa_backing_use_some(arena, first, end - first, sign) : 0;
 }
 
 /*
@@ -146,8 +150,7 @@ static __always_inline bool pa_quick_alloc(struct pa_arena *arena, bool plain, u
 	*offset = s->base << shift;
 	*length = (pages + 1) << shift;
 	pages = *length >> PAGE_SHIFT;
-	present = pa_backing_use(arena, *offset >> PAGE_SHIFT,
-				 (*offset >> PAGE_SHIFT) + pages, 1);
+	present = pa_backing_use_some(arena, *offset >> PAGE_SHIFT, pages, 1);
 	/* What is present may have been within reach of a stray pointer. */
 	*out_flags = (present ? 0 : PAGEARENA_ALLOCED_ZERO) |
 		     (present == pages ? PAGEARENA_ALLOCED_BACKED : 0);
@@ -169,7 +172,7 @@ static __always_inline bool pa_quick_free(struct pa_arena *arena, struct pa_hold
 	if (unlikely(*err))
 		return true;
 	length = (u64)s->npages << shift;
-	pa_backing_use(arena, offset >> PAGE_SHIFT, (offset + length) >> PAGE_SHIFT, -1);
+	pa_backing_use_some(arena, offset >> PAGE_SHIFT, length >> PAGE_SHIFT, -1);
 	span_heap_free_span(&arena->heap, s, hold->now);
 	trace_pagearena_free(arena->id, offset, length);
 	return true;
