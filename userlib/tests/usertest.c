@@ -136,11 +136,12 @@ static void test_policy(void)
 	pagearena_close(a);
 }
 
+static atomic_uint workers;
+
 static void *work(void *arg)
 {
 	struct pagearena *a = arg;
-	static atomic_uint number;
-	unsigned int me = atomic_fetch_add(&number, 1) + 1, i;
+	unsigned int me = atomic_fetch_add(&workers, 1) + 1, i;
 	char *p[32] = { NULL };
 	long bad = 0;
 
