@@ -600,7 +600,7 @@ static bool knows_batches(int fd)
 {
 	struct pagearena_batch b = { .size = sizeof(b) };
 
-	return !ioctl(fd, PAGEARENA_IOC_BATCH, &b) || errno != ENOTTY;
+	return !pa_ioctl(fd, PAGEARENA_IOC_BATCH, &b) || errno != ENOTTY;
 }
 
 /* Where there can be no caches, the arena is one without them. */

@@ -68,6 +68,22 @@ static inline int fail(int err)
 	return -1;
 }
 
+#ifdef PAGEARENA_KERNEL_ONLY
+/* For who must not allocate memory in a call. */
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define pa_ioctl(fd, nr, arg)	ioctl(fd, nr, arg)
+#define pa_close(fd)		close(fd)
+#else
+/* user.c: a descriptor may be that of an arena without the module. */
+int pa_ioctl(int fd, unsigned long nr, void *arg);
+bool pa_is_user(int fd);
+int pa_user_open(void);
+void pa_user_mapped(int fd, void *base, size_t len);
+void pa_close(int fd);
+#endif
+
 int pa_call(int fd, unsigned long nr, void *arg);
 int pa_batch(int fd, uint32_t flags, struct pagearena_op *ops, uint32_t count,
 	     struct pa_done *done);

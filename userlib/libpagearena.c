@@ -39,7 +39,7 @@ int pa_call(int fd, unsigned long nr, void *arg)
 	int ret;
 
 	do
-		ret = ioctl(fd, nr, arg);
+		ret = pa_ioctl(fd, nr, arg);
 	while (ret < 0 && errno == EINTR);
 	return ret;
 }
@@ -64,7 +64,7 @@ int pa_batch(int fd, uint32_t flags, struct pagearena_op *ops, uint32_t count,
 
 		if (b.count > PAGEARENA_BATCH_MAX)
 			b.count = PAGEARENA_BATCH_MAX;
-		ret = ioctl(fd, PAGEARENA_IOC_BATCH, &b);
+		ret = pa_ioctl(fd, PAGEARENA_IOC_BATCH, &b);
 		done->done += b.done;
 		done->failed += b.failed;
 	} while (ret ? errno == EINTR :
@@ -156,18 +156,58 @@ static char *map_aligned(int fd, size_t len, size_t align)
 	return p;
 }
 
+#ifdef PAGEARENA_KERNEL_ONLY
+static int open_user(void)
+{
+	return fail(EOPNOTSUPP);
+}
+
+static char *map_user(int fd, size_t len, const struct pagearena_info *info,
+		      const struct pagearena_options *opts)
+{
+	(void)fd;
+	(void)len;
+	(void)info;
+	(void)opts;
+	return NULL;
+}
+#else
+static int open_user(void)
+{
+	return pa_user_open();
+}
+
+/* A memfd is mapped at any page unless it is told otherwise.  NULL: it is none. */
+static char *map_user(int fd, size_t len, const struct pagearena_info *info,
+		      const struct pagearena_options *opts)
+{
+	uint64_t align = opts->base_align > info->huge_size ? opts->base_align : info->huge_size;
+	char *p;
+
+	if (!pa_is_user(fd))
+		return NULL;
+	p = opts->addr ? map_at(fd, opts->addr, len) : map_aligned(fd, len, (size_t)align);
+	if (p != MAP_FAILED)
+		pa_user_mapped(fd, p, len);
+	return p;
+}
+#endif
+
 static char *map_arena(int fd, const struct pagearena_info *info,
 		       const struct pagearena_options *opts)
 {
 	size_t len = (size_t)info->arena_bytes;
+	char *p;
 
-	if (opts->addr) {
-		if (opts->base_align && (uintptr_t)opts->addr & (opts->base_align - 1)) {
-			errno = EINVAL;
-			return MAP_FAILED;
-		}
-		return map_at(fd, opts->addr, len);
+	if (opts->addr && opts->base_align && (uintptr_t)opts->addr & (opts->base_align - 1)) {
+		errno = EINVAL;
+		return MAP_FAILED;
 	}
+	p = map_user(fd, len, info, opts);
+	if (p)
+		return p;
+	if (opts->addr)
+		return map_at(fd, opts->addr, len);
 	if (opts->base_align > info->huge_size)
 		return map_aligned(fd, len, (size_t)opts->base_align);
 	return map_fd(fd, NULL, len, 0);
@@ -240,6 +280,28 @@ static int setup(int fd, const struct pagearena_options *opts)
 	return pa_call(fd, PAGEARENA_IOC_SETUP, &s);
 }
 
+/* The module's device, or what PAGEARENA_BACKEND in the environment says. */
+static int open_backend(const char *device)
+{
+	const char *backend = getenv("PAGEARENA_BACKEND");
+	bool user = backend && !strcmp(backend, "user");
+	int fd;
+
+	if (backend && *backend && !user && strcmp(backend, "auto") && strcmp(backend, "kernel"))
+		return fail(EINVAL);
+	if (user)
+		return open_user();
+	do
+		fd = open(device ? device : PAGEARENA_DEVICE, O_RDWR | O_CLOEXEC);
+	while (fd < 0 && errno == EINTR);
+	/* No module, or no right to it. */
+	if (fd < 0 && backend && !strcmp(backend, "auto") &&
+	    (errno == ENOENT || errno == ENXIO || errno == ENODEV || errno == EACCES ||
+	     errno == EPERM))
+		return open_user();
+	return fd;
+}
+
 struct pagearena *pagearena_open(const struct pagearena_options *opts)
 {
 	struct pagearena_options o;
@@ -248,16 +310,14 @@ struct pagearena *pagearena_open(const struct pagearena_options *opts)
 
 	if (copy_options(&o, opts))
 		return NULL;
-	do
-		fd = open(o.device ? o.device : PAGEARENA_DEVICE, O_RDWR | O_CLOEXEC);
-	while (fd < 0 && errno == EINTR);
+	fd = open_backend(o.device);
 	if (fd < 0)
 		return NULL;
 	if (!setup(fd, &o))
 		a = adopt(fd, &o);
 	if (!a) {
 		err = errno;
-		close(fd);
+		pa_close(fd);
 		errno = err;
 	}
 	return a;
@@ -293,7 +353,7 @@ void pagearena_close(struct pagearena *a)
 	/* In a forked child, other things may be mapped where the parent has the arena. */
 	if (a->pid == getpid())
 		munmap(a->base, (size_t)a->bytes);
-	close(a->fd);
+	pa_close(a->fd);
 	free(a);
 }
 
@@ -495,7 +555,7 @@ int pagearena_scavenge_ex(struct pagearena *a, uint32_t flags, uint64_t bytes,
 		s.flags = flags;
 		s.min_age_ns = min_age_ns;
 		s.bytes = bytes == PAGEARENA_ALL ? bytes : bytes - sum_released;
-		ret = ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &s);
+		ret = pa_ioctl(a->fd, PAGEARENA_IOC_SCAVENGE, &s);
 		sum_released += s.released;
 		sum_backed += s.backed;
 		if (ret && errno == EINTR && sum_released >= bytes)
@@ -540,7 +600,7 @@ int pagearena_promote_ex(struct pagearena *a, const void *ptr, size_t length,
 		s.nr_results = req->nr_results - told;
 		s.results = s.nr_results ? req->results + told * sizeof(uint32_t) : 0;
 		memset(s.counts, 0, sizeof(s.counts));
-		ret = ioctl(a->fd, PAGEARENA_IOC_PROMOTE, &s);
+		ret = pa_ioctl(a->fd, PAGEARENA_IOC_PROMOTE, &s);
 		for (i = 0, done = 0; i < PAGEARENA_PROMOTE_NR; i++) {
 			req->counts[i] += s.counts[i];
 			done += s.counts[i];
@@ -619,7 +679,7 @@ int pagearena_spans(struct pagearena *a, uint64_t *cursor, struct pagearena_span
 		s.offset = *cursor;
 		s.spans = (uintptr_t)spans;
 		s.count = count;
-		ret = ioctl(a->fd, PAGEARENA_IOC_SPANS, &s);
+		ret = pa_ioctl(a->fd, PAGEARENA_IOC_SPANS, &s);
 	} while (ret && errno == EINTR);
 	if (ret)
 		return -1;

@@ -36,6 +36,17 @@
  * free, and it is not to be freed or resized by raw calls of <linux/pagearena.h>.  Processes that
  * do so open the arena with %PAGEARENA_NO_CACHE, all of them.
  *
+ * Without the module: PAGEARENA_BACKEND in the environment says what pagearena_open() makes an
+ * arena of.  "kernel", the default: the device, or an error.  "user": a memfd, and the same heap
+ * in this process.  "auto": the device, or where that cannot be opened, a memfd.  Programs and
+ * their tests run on a memfd as they do on the device, with these differences: free memory can
+ * be touched; it goes back beside other calls, if it is old, and not when the machine is short of
+ * it; huge pages are advised and not counted, and what was promoted is not known to be; there is
+ * no POLLPRI and no %PAGEARENA_SETUP_DEBUG (EOPNOTSUPP); calls take a mutex and allocate memory,
+ * and are not for signal handlers; and the heap is one process's: pagearena_open_fd() fails
+ * (ENOTTY), and a forked child shares memory after pagearena_remap(), but cannot allocate
+ * (EOPNOTSUPP).
+ *
  * Signals: no function fails with EINTR.  A call that a signal cuts short is continued.
  *
  * fork(): a child inherits the descriptor, not the mapping, and no caches.  The arena is shared

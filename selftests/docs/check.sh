@@ -56,7 +56,7 @@ compile()
 		echo "no example found"
 		return 1
 	}
-	${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -Werror -Iuserlib -Iuapi -static \
+	${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -Werror -DPAGEARENA_KERNEL_ONLY -Iuserlib -Iuapi -static \
 		-o "$program" "$source" "$@"
 }
 

@@ -177,7 +177,7 @@ redis_load()
 	start=$(now_ms)
 	redis bgsave >$out 2>&1
 	redis ping >>$out
-	row redis "$allocator" "BGSAVE, until it is forked, ms" $(($(now_ms) - start))
+	row redis "$allocator" "ms until BGSAVE is forked" $(($(now_ms) - start))
 	# The parent goes on, the child must have what was there.
 	redis debug populate 2000 later 1000 >>$out
 	i=0
@@ -196,12 +196,20 @@ redis_load()
 	redis flushall >$out 2>&1
 	row redis "$allocator" "peak KiB" "$peak"
 	row redis "$allocator" "after FLUSHALL KiB" "$(resident $server)"
-	# Nobody asks for anything meanwhile.
+	# Nobody asks for anything meanwhile. It has settled when three looks see the same.
 	i=0
-	while later=$(resident $server) && [ $((peak - later)) -le $((mib * 1024 * 3 / 4)) ] &&
-		[ $i -lt 40 ]; do
-		i=$((i + 1))
+	same=0
+	later=0
+	while [ $same -lt 3 ] && [ $i -lt 40 ]; do
 		sleep 1
+		was=$later
+		later=$(resident $server)
+		same=$((same + 1))
+		if [ "$was" -ne "$later" ] ||
+			{ [ "$allocator" = arena ] && [ $((peak - later)) -le $((mib * 768)) ]; }; then
+			same=0
+		fi
+		i=$((i + 1))
 	done
 	row redis "$allocator" "later KiB" "$later"
 	if [ "$allocator" = arena ]; then

@@ -94,8 +94,13 @@ def main():
     gc.collect()
     print("freed", resident(), flush=True)
     end = time.monotonic() + float(os.environ.get("LOAD_WAIT", "0"))
-    while peak - resident() < MIB * 1024 * 3 // 4 and time.monotonic() < end:
-        time.sleep(0.25)
+    before = 0
+    while time.monotonic() < end:
+        time.sleep(1)
+        now = resident()
+        if now == before and peak - now >= MIB * 1024 * 3 // 4:
+            break
+        before = now
     print("later", resident())
     check(kept)
 

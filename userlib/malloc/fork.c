@@ -47,6 +47,7 @@ static struct {
 	bool own_stack;
 	int pipe[2];
 	struct sigaction saved;
+	sigset_t saved_mask;
 	stack_t saved_stack;
 } now = { .pipe = { -1, -1 } };
 
@@ -183,6 +184,7 @@ static void catch_touch(void)
 {
 	struct sigaction sa = { .sa_sigaction = touched, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	stack_t ss = { .ss_size = STACK_BYTES };
+	sigset_t segv;
 
 	if (!now.stack) {
 		now.stack = map_private(NULL, STACK_BYTES, 0);
@@ -193,12 +195,16 @@ static void catch_touch(void)
 	/* It fails on a signal's stack, which is good enough then. */
 	now.own_stack = now.stack && !sigaltstack(&ss, &now.saved_stack);
 	sigaction(SIGSEGV, &sa, &now.saved);
+	sigemptyset(&segv);
+	sigaddset(&segv, SIGSEGV);
+	pthread_sigmask(SIG_UNBLOCK, &segv, &now.saved_mask);
 }
 
 static void catch_no_more(void)
 {
 	struct sigaction current;
 
+	pthread_sigmask(SIG_SETMASK, &now.saved_mask, NULL);
 	/* Unless somebody has set another one meanwhile. */
 	if (!sigaction(SIGSEGV, NULL, &current) && current.sa_sigaction == touched)
 		sigaction(SIGSEGV, &now.saved, NULL);

@@ -125,12 +125,12 @@ static void log_add(uint32_t op, const void *addr, size_t len, size_t align)
 	struct log_entry *e;
 	struct timespec now;
 
-	if (log.fd < 0)
+	/* Of a forked child nothing is written: it has the same window. */
+	if (log.fd < 0 || log.pid != getpid())
 		return;
 	while (atomic_flag_test_and_set_explicit(&log.lock, memory_order_acquire))
 		;
-	/* Of a forked child nothing is written: it has the same window. */
-	if (log.pid == getpid() && (log.used < WINDOW_ENTRIES || log_next_window())) {
+	if (log.used < WINDOW_ENTRIES || log_next_window()) {
 		/* Under the lock, so that time does not go backwards in the log. */
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		e = &log.window[log.used++];
@@ -180,6 +180,7 @@ static void *hook_alloc(extent_hooks_t *hooks, void *want, size_t size, size_t a
 {
 	bool records = align >= RECORDS_ALIGN;
 	struct pagearena_block block;
+	int kept = errno;
 	void *p;
 
 	(void)hooks;
@@ -202,17 +203,24 @@ static void *hook_alloc(extent_hooks_t *hooks, void *want, size_t size, size_t a
 		return NULL;
 	if (block.flags & PAGEARENA_ALLOCED_ZERO)
 		*zero = true;
+	errno = kept;
 	return block.ptr;
 }
 
 static bool hook_free(extent_hooks_t *hooks, void *addr, size_t size, bool committed,
 		      unsigned int arena)
 {
+	int kept = errno, ret;
+
 	(void)hooks;
 	(void)committed;
 	(void)arena;
-	if (in_arena(addr))
-		return pagearena_free_sized(malloc_arena, addr, size);
+	if (in_arena(addr)) {
+		ret = pagearena_free_sized(malloc_arena, addr, size);
+		/* free() leaves errno alone. */
+		errno = kept;
+		return ret;
+	}
 	/* Part of the mapping that a forked child has; to cut it up would cost the kernel. */
 	if ((char *)addr >= malloc_copy && (char *)addr < malloc_copy + malloc_copy_bytes)
 		return madvise(addr, size, MADV_DONTNEED);
