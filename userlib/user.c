@@ -151,8 +151,16 @@ static const struct span_heap_ops heap_ops = {
 
 static bool fill_spares(struct user_arena *u)
 {
+	struct span_index *x;
 	struct span *s;
 
+	/* Twice what a call may need: what it did may have to be undone. */
+	while (u->heap.nr_indices < u->heap.nr_recent + 2 * SPAN_HEAP_SPARES) {
+		x = calloc(1, sizeof(*x));
+		if (!x)
+			return false;
+		span_heap_add_index(&u->heap, x);
+	}
 	while (u->heap.nr_spares < SPAN_HEAP_SPARES) {
 		s = calloc(1, sizeof(*s));
 		if (!s)
@@ -876,6 +884,11 @@ static void free_span(struct span *s)
 	free(s);
 }
 
+static void free_index(struct span_index *x)
+{
+	free(x);
+}
+
 void pa_close(int fd)
 {
 	struct user_arena *u = find(fd);
@@ -883,7 +896,7 @@ void pa_close(int fd)
 	if (u) {
 		pthread_mutex_lock(&list_lock);
 		if (u->setup.arena_bytes)
-			span_heap_destroy(&u->heap, free_span);
+			span_heap_destroy(&u->heap, free_span, free_index);
 		atomic_store(&u->fd, -1);
 		pthread_mutex_unlock(&list_lock);
 	}
