@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-"""What the pagearena command does on a terminal: tty.py. Prints TAP; needs an arena somewhere.
+"""What the pagearena command does on a terminal: terminal.py. Prints TAP; needs an arena somewhere.
 
 The process with the arena is this one's child, "pagearena replay" that takes its time.
 """
@@ -56,9 +56,26 @@ def on_terminal(args, keys=(), seconds=20, **env):
     return status, out
 
 
+def look(target):
+    status, out = on_terminal(["pagearena", "top"], "aq", TERM="xterm")
+    ok(status == 0 and b"\033[?1049h" in out and b"\033[?1049l" in out,
+       "top takes the screen, ends with q, and gives it back", out)
+    ok(b"PID:FD" in out and re.search(rb"\b" + target.encode() + rb":\d+ ", out),
+       "top, a: each arena", out)
+    status, out = on_terminal(["pagearena", "map", target], TERM="xterm")
+    ok(status == 0 and b"\033[1;35m" in out or b"\033[32m" in out, "map has colour", out)
+    status, out = on_terminal(["pagearena", "map", target], TERM="xterm", NO_COLOR="1")
+    ok(status == 0 and b"\033[" not in out, "but not with NO_COLOR", out)
+    status, out = on_terminal(["pagearena", "map", "--watch", "1", target], "\x03",
+                              TERM="xterm")
+    ok(status == 0 and out.count(b"end of the heap") >= 1, "map --watch ends with ^C", out)
+    status, out = on_terminal(["pagearena", "doctor"], TERM="xterm")
+    ok(b"\033[32mok" in out, "doctor has colour", out)
+
+
 def main():
     print("TAP version 13")
-    trace = "/tmp/tty.csv"
+    trace = "/tmp/terminal.csv"
     with open(trace, "w") as f:
         f.write("# page_size: 4096\n")
         for n in range(1, 200):
@@ -67,25 +84,13 @@ def main():
                           stdout=subprocess.DEVNULL) as holder:
         time.sleep(4)
         # The replay is done by a child of its.
-        child = subprocess.run(["pgrep", "-P", str(holder.pid)], capture_output=True, text=True,
-                               check=False).stdout.split()
-        target = child[0] if child else str(holder.pid)
+        with open(f"/proc/{holder.pid}/task/{holder.pid}/children") as f:
+            target = (f.read().split() or [str(holder.pid)])[0]
 
-        status, out = on_terminal(["pagearena", "top"], "aq", TERM="xterm")
-        ok(status == 0 and b"\033[?1049h" in out and b"\033[?1049l" in out,
-           "top takes the screen, ends with q, and gives it back", out)
-        ok(b"PID:FD" in out and re.search(rb"\b" + target.encode() + rb":\d+ ", out),
-           "top, a: each arena", out)
-        status, out = on_terminal(["pagearena", "map", target], TERM="xterm")
-        ok(status == 0 and b"\033[1;35m" in out or b"\033[32m" in out, "map has colour", out)
-        status, out = on_terminal(["pagearena", "map", target], TERM="xterm", NO_COLOR="1")
-        ok(status == 0 and b"\033[" not in out, "but not with NO_COLOR", out)
-        status, out = on_terminal(["pagearena", "map", "--watch", "1", target], "\x03",
-                                  TERM="xterm")
-        ok(status == 0 and out.count(b"end of the heap") >= 1, "map --watch ends with ^C", out)
-        status, out = on_terminal(["pagearena", "doctor"], TERM="xterm")
-        ok(b"\033[32mok" in out, "doctor has colour", out)
-        holder.kill()
+        try:
+            look(target)
+        finally:
+            holder.kill()
     status, out = on_terminal(["pagearena", "replay", "--ops", "100", trace], TERM="xterm")
     ok(status == 0 and b"###" in out and b"contents" in out, "replay shows progress", out)
     print(f"1..{count}")
