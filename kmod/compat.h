@@ -6,6 +6,8 @@
 #ifndef PAGEARENA_COMPAT_H
 #define PAGEARENA_COMPAT_H
 
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/list_lru.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -62,6 +64,20 @@ static inline void pa_release_folios(struct folio **folios, unsigned int n)
 #define pa_thp_get_unmapped_area(file, addr, len, pgoff, flags) \
 	mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags)
 #endif
+
+/* Opens a file for a kernel thread to read.  From 7.3 on these have an empty root of their own. */
+static inline struct file *pa_open_by_thread(const char *path)
+{
+	struct file *file;
+
+#ifdef scoped_with_init_fs
+	scoped_with_init_fs()
+		file = filp_open(path, O_RDONLY, 0);
+#else
+	file = filp_open(path, O_RDONLY, 0);
+#endif
+	return file;
+}
 
 /* References to a memory cgroup; not all of 6.1 to 6.7 have both. */
 static inline bool pa_memcg_tryget(struct mem_cgroup *memcg)
