@@ -6,6 +6,8 @@
 #ifndef PAGEARENA_COMPAT_H
 #define PAGEARENA_COMPAT_H
 
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/list_lru.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -75,6 +77,20 @@ static inline unsigned long pa_core_get_unmapped_area(struct file *file, unsigne
 #else
 #define pa_thp_get_unmapped_area	pa_core_get_unmapped_area
 #endif
+
+/* Opens a file for a kernel thread to read.  From 7.3 on these have an empty root of their own. */
+static inline struct file *pa_open_by_thread(const char *path)
+{
+	struct file *file;
+
+#ifdef scoped_with_init_fs
+	scoped_with_init_fs()
+		file = filp_open(path, O_RDONLY, 0);
+#else
+	file = filp_open(path, O_RDONLY, 0);
+#endif
+	return file;
+}
 
 /* References to a memory cgroup; not all of 6.1 to 6.7 have both. */
 static inline bool pa_memcg_tryget(struct mem_cgroup *memcg)

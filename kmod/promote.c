@@ -61,7 +61,7 @@ static unsigned long pa_thp_next = INITIAL_JIFFIES;
  */
 static void pa_thp_read(struct work_struct *work)
 {
-	struct file *file = filp_open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY, 0);
+	struct file *file = pa_open_by_thread("/sys/kernel/mm/transparent_hugepage/enabled");
 	char text[64] = "";
 	loff_t pos = 0;
 
