@@ -264,16 +264,48 @@ static void test_idle_chunks(void)
 				.size = sizeof(again),
 				.flags = PAGEARENA_ALLOC_FIXED,
 				.offset = at[i] + MiB,
-				.length = 64 * KiB,
+				/* Enough that the chunk is seen to be used. */
+				.length = 320 * KiB,
 			};
 
-			if (!ioctl(a.fd, PAGEARENA_IOC_ALLOC, &again))
-				pa_free(&a, again.offset);
+			if (ioctl(a.fd, PAGEARENA_IOC_ALLOC, &again))
+				continue;
+			/* Settles what a FREE right after it would make undone. */
+			pa_stats(a.fd);
+			pa_free(&a, again.offset);
 		}
 	}
 	CHECK(pa_wait_until(three_broken, &a.fd, 20000));
 	for (i = 0; i < ARRAY_SIZE(at); i++)
 		CHECK(pa_filled(a.base + at[i], 64 * KiB, at[i]));
+	pa_check(&a);
+	pa_close(&a);
+}
+
+/* A soft limit that is reached by pages: what is free beside live memory goes first. */
+static void test_soft_limit(void)
+{
+	struct pagearena_stats st;
+	struct arena a;
+	__u64 at[2];
+
+	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 4 * CHUNK,
+					      .limit = MiB,
+					      .flags = PAGEARENA_SETUP_SOFT_LIMIT,
+					      .huge = PAGEARENA_HUGE_NEVER });
+	at[0] = pa_alloc(&a, 512 * KiB, 0, 0);
+	pa_fill(a.base + at[0], 512 * KiB, 1);
+	at[1] = pa_alloc(&a, 512 * KiB, 0, 0);
+	pa_fill(a.base + at[1], 512 * KiB, 2);
+	pa_free(&a, at[1]);
+	at[1] = pa_alloc(&a, 512 * KiB, CHUNK, 0);
+	pa_fill(a.base + at[1], 512 * KiB, 3);
+	st = pa_stats(a.fd);
+	CHECK_EQ(st.backed_inuse, MiB);
+	CHECK_OP(st.backed, <=, MiB);
+	CHECK_OP(st.bytes_limited, >=, 512 * KiB);
+	CHECK(pa_filled(a.base + at[0], 512 * KiB, 1));
+	CHECK(pa_filled(a.base + at[1], 512 * KiB, 3));
 	pa_check(&a);
 	pa_close(&a);
 }
@@ -285,6 +317,7 @@ static const struct pa_test tests[] = {
 	{ "fdinfo before SETUP", test_fdinfo_bare },
 	{ "background promotion of a chunk that is held", test_promote_pinned },
 	{ "more chunks than are looked at", test_many_chunks },
+	{ "a soft limit that pages reach", test_soft_limit },
 	{ "idle chunks one after the other", test_idle_chunks },
 };
 

@@ -335,12 +335,17 @@ static void make_limit_huge(struct sit *s)
 /* A soft limit that is reached. */
 static void make_soft(struct sit *s)
 {
+	__u64 at;
+
 	make_arena(s, (struct pagearena_setup){
 			      .huge = PAGEARENA_HUGE_NEVER,
 			      .limit = 128 * KiB,
 			      .flags = PAGEARENA_SETUP_SOFT_LIMIT });
 	s->at = live(s, 64 * KiB, 0);
-	warm(s, 64 * KiB, 0);
+	pa_fill(s->a.base + s->at, 64 * KiB, s->at);
+	at = pa_alloc(&s->a, 64 * KiB, 0, 0);
+	pa_fill(s->a.base + at, 64 * KiB, at);
+	pa_free(&s->a, at);
 }
 
 /* All allocated but for one place. */

@@ -222,6 +222,19 @@ static void make_warm_unmapped(struct ring *r)
 	unmap(r);
 }
 
+/* It is a huge chunk of its own. */
+static void make_whole_unmapped(struct ring *r)
+{
+	make_huge(r);
+	free_object(r);
+	r->at = pa_alloc(&r->a, CHUNK, CHUNK, 0);
+	r->alive = true;
+	r->seed = 5;
+	pa_fill(r->a.base + r->at, OBJECT, r->seed);
+	CHECK_EQ(pa_stats(r->a.fd).huge_bytes, 2 * CHUNK);
+	unmap(r);
+}
+
 /* Of a huge chunk only a little is alive. */
 static void make_sparse(struct ring *r)
 {
@@ -1224,6 +1237,8 @@ static const struct duel shrink_use[] = {
 	  { SHRINK, DETACHED, ZAPPED } },
 	{ "fault, FREE and shrinker", make_warm_unmapped, one_touch, other_free_and_shrink, NULL,
 	  { CHUNK_FOUND, MAP } },
+	{ "fault, FREE and shrinker; huge", make_whole_unmapped, one_touch, other_free_and_shrink,
+	  NULL, { CHUNK_FOUND, MAP } },
 	{ "fault, shrinker", make_sparse_unmapped, one_touch_kept, other_shrink, NULL,
 	  { CHUNK_FOUND, MAP } },
 };
