@@ -1333,9 +1333,9 @@ const char *pa_backing_recount(struct pa_arena *arena)
 				     granule);
 
 		if (s->state == SPAN_INUSE && arena->heap.cfg.page_shift < PAGE_SHIFT) {
-			edge = round_up(span_offset(s, &arena->heap) + span_bytes(s, &arena->heap),
-					PAGE_SIZE);
-			stop = max_t(u64, stop, round_down(span_offset(s, &arena->heap), PAGE_SIZE));
+			edge = span_offset(s, &arena->heap);
+			stop = max_t(u64, stop, round_down(edge, PAGE_SIZE));
+			edge = round_up(edge + span_bytes(s, &arena->heap), PAGE_SIZE);
 			touched += (edge - stop) >> PAGE_SHIFT;
 			stop = edge;
 		}
