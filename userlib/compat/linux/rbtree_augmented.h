@@ -4,7 +4,6 @@
 #define COMPAT_LINUX_RBTREE_AUGMENTED_H
 
 #include <linux/rbtree.h>
-#include <linux/string.h>
 
 static inline void rb_insert_augmented(struct rb_node *node, struct rb_root *root,
 				       const struct rb_augment_callbacks *augment)
@@ -27,7 +26,7 @@ static inline void name##_copy(struct rb_node *old, struct rb_node *new)		\
 {											\
 	type *from = rb_entry(old, type, member), *to = rb_entry(new, type, member);	\
 											\
-	memcpy(&to->field, &from->field, sizeof(to->field));				\
+	to->field = from->field;							\
 }											\
 static void name##_rotate(struct rb_node *old, struct rb_node *new)			\
 {											\
