@@ -39,9 +39,9 @@ passes()
 # library MAP OUTPUT: the shared library with these symbols, with debugging information.
 library()
 {
-	${CC:-cc} -std=gnu11 -g -O2 -fPIC -shared -pthread -Iuserlib -Iuapi -D_FILE_OFFSET_BITS=64 \
-		-Wl,-soname,libpagearena.so.0 "-Wl,--version-script=$1" -o "$2" \
-		userlib/*.c
+	${CC:-cc} -std=gnu11 -g -O2 -fPIC -shared -pthread -Iuserlib -Iuapi -Iuserlib/compat -Ikmod \
+		-D_FILE_OFFSET_BITS=64 -Wl,-soname,libpagearena.so.0 "-Wl,--version-script=$1" -o "$2" \
+		userlib/*.c kmod/span_heap.c
 }
 
 # compare_library OLD NEW: the old one as "make golden" has it. Returns 4 if it has changed.
@@ -153,7 +153,7 @@ changed_library()
 {
 	rm -rf "$WORK/tree"
 	mkdir "$WORK/tree"
-	cp -r userlib uapi "$WORK/tree/"
+	cp -r userlib uapi kmod "$WORK/tree/"
 	sed -i "$1" "$WORK/tree/$2"
 	! cmp -s "$2" "$WORK/tree/$2" || return
 	(cd "$WORK/tree" && library userlib/libpagearena.map "$WORK/changed.so")

@@ -258,7 +258,8 @@ awk -v inuse="$inuse" -v backed="$backed" -v warm="$warm" '
 	}' /tmp/map.svg >>$out || status=1
 result $status "the SVG has the figures of stats"
 complains 1 "PNG needs a tool" "rsvg-convert" pagearena map --svg /tmp/map.png "$target"
-pagearena map --watch 1 "$target" >$out 2>&1 &
+# The commands that come meanwhile have $out for themselves.
+pagearena map --watch 1 "$target" >/tmp/watched 2>&1 &
 watcher=$!
 
 says "policy" '^scavenge_age_ns +3000000000' pagearena policy "$target" scavenge_age_ns=3s
@@ -280,7 +281,7 @@ kill "$pid"
 wait "$pid" 2>/dev/null
 wait $watcher
 status=$?
-cat $out >/tmp/watched
+cat /tmp/watched >$out
 [ "$(grep -c 'end of the heap' $out)" -ge 2 ] || status=1
 result $status "map --watch draws again, and ends with the process"
 
