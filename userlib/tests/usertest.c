@@ -176,7 +176,7 @@ static void test_threads(uint64_t cache, const char *name)
 	for (i = 0; i < 4; i++)
 		if (!t[i] || pthread_join(t[i], &bad) || bad)
 			sum++;
-	ok(!sum, name);
+	ok(!sum, "%s", name);
 	pagearena_cache_flush(a);
 	ok(!stats_of(a).heap_inuse && !stats_of(a).spans_inuse, "nothing is left");
 	pagearena_close(a);
