@@ -246,7 +246,7 @@ only()
 FUZZ_SECONDS=10
 
 # The device tests that take as long as all the others together.
-LONG_TESTS=(policy pressure pool)
+LONG_TESTS=(policy pressure pool failnth races)
 
 # prepare_device NAME OPS [all|short|long]: what opens the device. OPS of each trace are replayed.
 # "long" is for LONG_TESTS alone, "short" for all the rest. ONLY, in the environment, names the
