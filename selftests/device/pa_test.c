@@ -119,7 +119,8 @@ static int run_one(const struct pa_test *test)
 	}
 	/* Once it is over, or too late, everything that it started is ended, too. */
 	if (sigtimedwait(&chld, &info, &ts) < 0)
-		pa_say("took longer than %llu s", (unsigned long long)seconds);
+		pa_say("took longer than %llu s (%s)", (unsigned long long)seconds,
+		       strerror(errno));
 	kill(-pid, SIGKILL);
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid)
