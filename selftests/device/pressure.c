@@ -1240,21 +1240,27 @@ static __u64 load_seconds(void)
 static void under_load(__u32 huge, void (*shrink)(const struct cgroup *cg, __u64 *seed))
 {
 	struct cgroup cg = pa_cgroup_make(NULL, true);
-	__u64 end, seed = 1, rounds = 0;
+	__u64 end, last, seed = 1, rounds = 0;
 	struct load l[4];
 	struct arena a;
+	unsigned int i;
 
 	pa_cgroup_join(&cg);
 	open_huge(&a, 256 * MiB, huge);
 	/* With the worker at it, too. */
 	pa_scavenging(&a, 20, 10, 50 * MS);
-	load_start(l, 4, &a, load_seconds(), false);
-	for (end = pa_now() + load_seconds() * SECOND; pa_now() < end; rounds++) {
+	/* A slow machine has longer, until there was something to take. */
+	load_start(l, 4, &a, 10 * load_seconds(), false);
+	end = pa_now() + load_seconds() * SECOND;
+	last = pa_now() + 10 * load_seconds() * SECOND;
+	for (; pa_now() < end || (pa_now() < last && !pa_stats(a.fd).bytes_reclaimed); rounds++) {
 		shrink(&cg, &seed);
 		if (rounds % 16 == 0)
 			pa_recount(a.id);
 		usleep(2000);
 	}
+	for (i = 0; i < 4; i++)
+		__atomic_store_n(&l[i].end, 0, __ATOMIC_RELAXED);
 	pa_scavenging(&a, 0, 10, 50 * MS);
 	load_stop(l, 4, "load");
 	pa_say("%llu times shrunk", (unsigned long long)rounds);
