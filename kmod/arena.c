@@ -568,8 +568,9 @@ void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct page
 
 int __init pa_arena_init(void)
 {
-	pa_span_cache = kmem_cache_create("pagearena_span", sizeof(struct span), 0,
-					  SLAB_ACCOUNT, NULL);
+	/* The link of free objects lies where span_heap_peek() does not look. */
+	pa_span_cache = pa_cache_create_rcu("pagearena_span", sizeof(struct span),
+					    offsetof(struct span, unusedsince));
 	if (!pa_span_cache)
 		return -ENOMEM;
 	pa_index_cache = kmem_cache_create("pagearena_index", sizeof(struct span_index), 0,

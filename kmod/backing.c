@@ -132,12 +132,13 @@ struct pa_chunk *pa_chunk_create(struct pa_arena *arena, pgoff_t page)
 	unsigned long index = page >> PA_CHUNK_ORDER;
 	struct pa_charge charge;
 	struct pa_chunk *c;
+	unsigned int seq;
 	int err;
 
 	for (;;) {
 		c = pa_chunk_get(arena, index);
 		if (!c) {
-			if (!pa_page_allocated(arena, page))
+			if (!pa_page_allocated(arena, page, &seq))
 				return ERR_PTR(-ENOENT);
 			pa_charge_begin(arena, &charge);
 			c = kmem_cache_zalloc(pa_chunk_cache, GFP_KERNEL_ACCOUNT);
@@ -291,20 +292,63 @@ bool pa_page_inuse(struct pa_arena *arena, pgoff_t page)
 	return false;
 }
 
+/*
+ * Does an allocated span touch a range of pages, or, if @all, do allocated spans cover it?  1 or
+ * 0; -EAGAIN if the heap changed meanwhile.  Without the heap lock.
+ */
+static int pa_pages_peek(struct pa_arena *arena, pgoff_t page, unsigned int n, bool all,
+			 unsigned int *seq)
+{
+	u8 shift = arena->heap.cfg.page_shift;
+	u64 pos = (u64)page << PAGE_SHIFT, end = (u64)(page + n) << PAGE_SHIFT;
+	struct span_seen seen;
+	bool first = true;
+	int ret = all;
+
+	rcu_read_lock();
+	for (; pos < end; pos = seen.end << shift) {
+		int err = span_heap_peek(&arena->heap, pos >> shift, &seen);
+
+		if (err == -EAGAIN || (!first && !err && seen.seq != *seq)) {
+			ret = -EAGAIN;
+			break;
+		}
+		if (err)
+			seen.inuse = false;
+		else
+			*seq = seen.seq;
+		first = false;
+		if (seen.inuse != all) {
+			ret = !all;
+			break;
+		}
+		if (err)
+			break;
+	}
+	rcu_read_unlock();
+	return ret;
+}
+
 /**
  * pa_page_allocated() - pa_page_inuse() for a caller without the heap lock
  * @arena: the arena
  * @page: number of the MMU page in the arena
+ * @seq: set to what span_heap_still() wants to know, if the answer is true
  *
- * Context: takes the heap lock.
+ * Only if the heap changes just now does this take the lock.
+ *
+ * Context: may take the heap lock.
  */
-bool pa_page_allocated(struct pa_arena *arena, pgoff_t page)
+bool pa_page_allocated(struct pa_arena *arena, pgoff_t page, unsigned int *seq)
 {
-	bool inuse;
+	int inuse = pa_pages_peek(arena, page, 1, false, seq);
 
-	spin_lock(&arena->lock);
-	inuse = pa_page_inuse(arena, page);
-	spin_unlock(&arena->lock);
+	if (inuse < 0) {
+		spin_lock(&arena->lock);
+		inuse = pa_page_inuse(arena, page);
+		*seq = raw_read_seqcount(&arena->heap.seq);
+		spin_unlock(&arena->lock);
+	}
 	return inuse;
 }
 
@@ -785,20 +829,34 @@ static bool pa_pages_covered(struct pa_arena *arena, pgoff_t page, unsigned int 
 	return pos >= end;
 }
 
+/* pa_pages_covered() without the lock, as pa_page_allocated(). */
+static bool pa_pages_allocated(struct pa_arena *arena, pgoff_t page, unsigned int n,
+			       unsigned int *seq)
+{
+	int covered = pa_pages_peek(arena, page, n, true, seq);
+
+	if (covered < 0) {
+		spin_lock(&arena->lock);
+		covered = pa_pages_covered(arena, page, n);
+		*seq = raw_read_seqcount(&arena->heap.seq);
+		spin_unlock(&arena->lock);
+	}
+	return covered;
+}
+
 /* Backs the 64 KiB around a page of a small chunk by one folio. */
 static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsigned int i)
 {
 	unsigned int first = round_down(i, PA_MID_PAGES), end = first + PA_MID_PAGES;
 	pgoff_t page = ((pgoff_t)c->index << PA_CHUNK_ORDER) + first;
 	struct folio *folio;
+	unsigned int seq;
 	bool ok;
 
 	lockdep_assert_held(&c->lock);
 	if (!pa_arena_mid(arena) || find_next_bit(c->present, end, first) < end)
 		return false;
-	spin_lock(&arena->lock);
-	ok = pa_pages_covered(arena, page, PA_MID_PAGES);
-	spin_unlock(&arena->lock);
+	ok = pa_pages_allocated(arena, page, PA_MID_PAGES, &seq);
 	folio = ok ? pa_folio_alloc(arena, PA_GFP_MID | __GFP_ZERO, PA_MID_ORDER, page) : NULL;
 	if (!folio)
 		return false;
@@ -809,7 +867,9 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 
 	pa_race_window(PA_RACE_FILL);
 	spin_lock(&arena->lock);
-	ok = pa_pages_covered(arena, page, PA_MID_PAGES) && pa_limit_room(arena, PA_MID_PAGES);
+	ok = (span_heap_still(&arena->heap, seq) ||
+	      pa_pages_covered(arena, page, PA_MID_PAGES)) &&
+	     pa_limit_room(arena, PA_MID_PAGES);
 	if (ok) {
 		for (i = first; i < end; i++)
 			c->small[i] = folio;
@@ -849,10 +909,11 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 	pgoff_t page = ((pgoff_t)c->index << PA_CHUNK_ORDER) + i;
 	struct pa_charge charge;
 	struct folio *folio;
+	unsigned int seq;
 	bool inuse, room;
 
 	lockdep_assert_held(&c->lock);
-	if (!pa_page_allocated(arena, page))
+	if (!pa_page_allocated(arena, page, &seq))
 		return -ENOENT;
 	if (READ_ONCE(c->may_huge))
 		pa_chunk_begin_anew(arena, c);
@@ -884,7 +945,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 	}
 	pa_race_window(PA_RACE_FILL);
 	spin_lock(&arena->lock);
-	inuse = pa_page_inuse(arena, page);
+	inuse = span_heap_still(&arena->heap, seq) || pa_page_inuse(arena, page);
 	room = pa_limit_room(arena, 1);
 	if (inuse && room) {
 		c->small[i] = folio;

@@ -262,7 +262,7 @@ void pa_backing_hugepage(struct pa_arena *arena, u64 offset, u64 len);
 void pa_backing_destroy(struct pa_arena *arena);
 
 bool pa_page_inuse(struct pa_arena *arena, pgoff_t page);
-bool pa_page_allocated(struct pa_arena *arena, pgoff_t page);
+bool pa_page_allocated(struct pa_arena *arena, pgoff_t page, unsigned int *seq);
 void pa_pages_alone(struct pa_arena *arena, u64 offset, u64 len, pgoff_t *first, pgoff_t *end);
 void pa_pages_added(struct pa_arena *arena, u64 from, u64 to, pgoff_t *first, pgoff_t *end);
 u64 pa_backing_use_chunks(struct pa_arena *arena, pgoff_t first, pgoff_t end, int sign);

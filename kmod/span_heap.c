@@ -52,6 +52,7 @@
 #include <linux/minmax.h>
 #include <linux/rbtree.h>
 #include <linux/rbtree_augmented.h>
+#include <linux/seqlock.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
@@ -109,6 +110,35 @@ static u64 span_hugepages(const struct span_heap *heap, const struct span *s)
 static bool span_is_free(const struct span *s)
 {
 	return s && s->state == SPAN_FREE;
+}
+
+/*
+ * Looking without the lock
+ *
+ * span_heap_peek() descends the tree of all spans while it may change.  What it sees counts only
+ * if nothing has changed meanwhile: heap->seq is odd while that tree changes, or the base, the
+ * size or the end of the allocation of a span in it, and never the same again.  What is seen
+ * before that turns out may be nonsense, but not harmful:
+ *
+ *  - Whatever is, or was, in the tree is a struct span and remains one, for as long as somebody
+ *    looks (the caller's duty), and nobody uses the words of its children for anything else: a
+ *    spare is linked through its parent, and a new span is not cleared as a whole.
+ *  - The rbtree's code never makes a loop of children, not even for a moment (lib/rbtree.c,
+ *    "Notes on lockless lookups"); and where nodes move while it goes on, the descent ends with
+ *    the depth that a tree can have.
+ *  - Nobody waits: in doubt the caller takes the lock.
+ *
+ * Free spans become allocated ones without a change of heap->seq, unless they are cut: that is one
+ * word, so there is no middle.
+ */
+static void heap_change(struct span_heap *heap)
+{
+	raw_write_seqcount_begin(&heap->seq);
+}
+
+static void heap_changed(struct span_heap *heap)
+{
+	raw_write_seqcount_end(&heap->seq);
 }
 
 /*
@@ -345,7 +375,7 @@ static void addr_insert(struct span_heap *heap, struct span *s)
 		link = addr_less(s, rb_entry(parent, struct span, addr)) ? &parent->rb_left :
 									   &parent->rb_right;
 	}
-	rb_link_node(&s->addr, parent, link);
+	rb_link_node_rcu(&s->addr, parent, link);
 	if (!heap_first_fit(heap)) {
 		rb_insert_color(&s->addr, &heap->addr);
 		return;
@@ -603,10 +633,16 @@ static struct span *span_new(struct span_heap *heap, u64 base, u64 npages)
 {
 	struct span *s = span_heap_take_spare(heap);
 
-	memset(s, 0, sizeof(*s));
+	/* Field by field, see "Looking without the lock". */
+	s->index = NULL;
 	s->base = base;
-	s->npages = npages;
 	s->state = SPAN_TRANSIT;
+	s->scavenged = 0;
+	s->needzero = 0;
+	s->recent = 0;
+	s->__pad = 0;
+	s->npages = npages;
+	s->unusedsince = 0;
 	if (heap_first_fit(heap))
 		index_attach(heap, s);
 	return s;
@@ -790,6 +826,7 @@ static int heap_grow_to(struct span_heap *heap, u64 end)
 
 	if (end > size)
 		return -ENOMEM;
+	heap_change(heap);
 	s = span_new(heap, sys, min((end - sys + unit - 1) / unit * unit, size - sys));
 	s->scavenged = 1;
 	addr_insert(heap, s);
@@ -803,6 +840,7 @@ static int heap_grow_to(struct span_heap *heap, u64 end)
 		heap->ops->map(heap->ctx, span_offset(s, heap), bytes);
 	span_coalesce(heap, s);
 	free_insert(heap, s);
+	heap_changed(heap);
 	return 0;
 }
 
@@ -856,7 +894,10 @@ static bool torn_granule(const struct span_heap *heap, const struct span *s)
 	       (span_is_free(after) && after->scavenged && !on_granule(heap, after->base));
 }
 
-/* Takes a span that is in no size tree through unused() or fault() and puts it back. */
+/*
+ * Takes a span that is in no size tree through unused() or fault() and puts it back.  Between
+ * heap_change() and heap_changed(), but for the operation, which may drop the lock.
+ */
 static s64 span_release(struct span_heap *heap, struct span *s,
 			int (*op)(void *ctx, u64 offset, u64 len))
 {
@@ -869,8 +910,11 @@ static s64 span_release(struct span_heap *heap, struct span *s,
 	heap->stats.spans_transit++;
 	addr_caps_update(heap, s);
 	span_pb(heap, s, &start);
-	if (op)
+	if (op) {
+		heap_changed(heap);
 		err = op(heap->ctx, start << heap->cfg.page_shift, bytes);
+		heap_change(heap);
+	}
 	heap->stats.spans_transit--;
 
 	/*
@@ -949,6 +993,7 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 	heap->stats.heap_idle += bytes;
 	s->needzero = 1;
 	s->unusedsince = now;
+	heap_change(heap);
 	if (may_wait(heap, s)) {
 		recent_add(heap, s);
 	} else if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(heap, s)) {
@@ -957,6 +1002,7 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 		span_coalesce(heap, s);
 		free_insert(heap, s);
 	}
+	heap_changed(heap);
 }
 
 /* Rules 4 to 7: takes a free span out of its trees, but for what is to be allocated of it. */
@@ -964,6 +1010,7 @@ static void heap_trim(struct span_heap *heap, struct span *s, u64 start, u64 npa
 {
 	bool scavenged = s->scavenged;
 
+	heap_change(heap);
 	/* Rule 4 */
 	free_erase(heap, s);
 	heap->stats.heap_released -= span_released(heap, s);
@@ -978,6 +1025,7 @@ static void heap_trim(struct span_heap *heap, struct span *s, u64 start, u64 npa
 		span_cut(heap, s, s->base, start - s->base, scavenged);
 	if (s->npages > npages)
 		span_cut(heap, s, s->base + npages, s->npages - npages, scavenged);
+	heap_changed(heap);
 
 	/* Rule 7 */
 	if (scavenged)
@@ -1035,10 +1083,12 @@ static int heap_take(struct span_heap *heap, u64 base, u64 npages, struct span *
 			first = s;
 			continue;
 		}
+		heap_change(heap);
 		addr_erase(heap, s);
 		first->npages += s->npages;
 		first->needzero |= s->needzero;
 		span_gone(heap, s);
+		heap_changed(heap);
 	}
 	*res = first;
 	if (was_scavenged)
@@ -1248,18 +1298,22 @@ int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npage
 		err = heap_take(heap, base + had, npages - had, &t, was_scavenged);
 		if (err)
 			return err;
+		heap_change(heap);
 		addr_erase(heap, t);
 		s->npages = npages;
 		s->needzero |= t->needzero;
 		span_gone(heap, t);
+		heap_changed(heap);
 		bytes = (npages - had) << heap->cfg.page_shift;
 		heap->stats.heap_idle -= bytes;
 		heap->stats.heap_inuse += bytes;
 		heap->stats.inuse_peak = max(heap->stats.inuse_peak, heap->stats.heap_inuse);
 	} else if (npages < had) {
+		heap_change(heap);
 		t = span_new(heap, base + npages, had - npages);
 		s->npages = npages;
 		addr_insert(heap, t);
+		heap_changed(heap);
 		heap_freed(heap, t, now);
 	}
 	return 0;
@@ -1354,6 +1408,7 @@ s64 span_heap_scavenge(struct span_heap *heap, struct span *s)
 		if ((base > s->base || end < span_end(s)) && !span_heap_ready(heap))
 			return -ENOMEM;
 	}
+	heap_change(heap);
 	free_erase(heap, s);
 	s->state = SPAN_TRANSIT;
 	addr_caps_update(heap, s);
@@ -1362,6 +1417,7 @@ s64 span_heap_scavenge(struct span_heap *heap, struct span *s)
 	if (end < span_end(s))
 		span_cut(heap, s, end, span_end(s) - end, false);
 	released = span_release(heap, s, heap->ops->unused);
+	heap_changed(heap);
 	if (released > 0)
 		heap->stats.nr_scavenge++;
 	return released;
@@ -1510,6 +1566,7 @@ int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
 		next = span_end(s);
 		if (!span_is_free(s) || !s->scavenged)
 			continue;
+		heap_change(heap);
 		free_erase(heap, s);
 		heap->stats.heap_released -= span_released(heap, s);
 		s->scavenged = 0;
@@ -1524,6 +1581,7 @@ int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now)
 		s->unusedsince = now;
 		span_coalesce(heap, s);
 		free_insert(heap, s);
+		heap_changed(heap);
 	}
 	return 0;
 }
@@ -1553,6 +1611,51 @@ struct span *span_heap_find(struct span_heap *heap, u64 page)
 			return s;
 	}
 	return NULL;
+}
+
+/* A tree of so many spans as a heap can have is no deeper. */
+#define PEEK_DEPTH	(2 * (SPAN_HEAP_MAX_SHIFT + 1))
+
+/**
+ * span_heap_peek() - the span that holds a span page, without the heap lock
+ * @heap: the heap
+ * @page: span page
+ * @seen: set to what the span is, on success
+ *
+ * Takes O(log n), and never waits.
+ *
+ * Context: any, with or without the heap lock.  The caller sees to it that the memory of a span
+ * that the heap gave back (span_heap_take_spare()) is that of a &struct span, or is not used anew,
+ * while he is in here: rcu_read_lock(), and a cache that is SLAB_TYPESAFE_BY_RCU.
+ * Return: 0; -ENOENT beyond what the heap has grown to; -EAGAIN if the heap changed meanwhile:
+ * nothing is known then.
+ */
+int span_heap_peek(const struct span_heap *heap, u64 page, struct span_seen *seen)
+{
+	unsigned int seq = raw_read_seqcount(&heap->seq);
+	const struct rb_node *node = READ_ONCE(heap->addr.rb_node);
+	unsigned int depth;
+	int err = -ENOENT;
+
+	for (depth = 0; node && depth < PEEK_DEPTH; depth++) {
+		const struct span *s = rb_entry(node, struct span, addr);
+		u64 base = READ_ONCE(s->base);
+
+		if (page < base) {
+			node = READ_ONCE(node->rb_left);
+		} else if (page >= base + s->npages) {
+			node = READ_ONCE(node->rb_right);
+		} else {
+			seen->end = base + s->npages;
+			seen->inuse = s->state == SPAN_INUSE;
+			seen->seq = seq;
+			err = 0;
+			break;
+		}
+	}
+	if (depth == PEEK_DEPTH)
+		err = -EAGAIN;
+	return seq & 1 || read_seqcount_retry(&heap->seq, seq) ? -EAGAIN : err;
 }
 
 /**
@@ -1809,6 +1912,7 @@ int span_heap_init(struct span_heap *heap, const struct span_heap_config *cfg,
 		return -EINVAL;
 
 	memset(heap, 0, sizeof(*heap));
+	seqcount_init(&heap->seq);
 	heap->cfg = *cfg;
 	heap->ops = ops;
 	heap->ctx = ctx;

@@ -12,8 +12,8 @@
  * Units: offsets and lengths given to the operations of &struct span_heap_ops are in
  * bytes; everything else counts span pages of 1 << page_shift bytes.
  *
- * Locking: the caller holds one lock (the *heap lock*) around every call.  Only
- * &span_heap_ops.unused and &span_heap_ops.fault may drop it, see there.
+ * Locking: the caller holds one lock (the *heap lock*) around every call but span_heap_peek().
+ * Only &span_heap_ops.unused and &span_heap_ops.fault may drop it, see there.
  *
  * Memory: a call that might need a new &struct span, or a &struct span_index, takes it from the
  * heap's spares, which the caller filled beforehand, outside the lock (span_heap_add_spare(),
@@ -24,6 +24,7 @@
 #define PAGEARENA_SPAN_HEAP_H
 
 #include <linux/rbtree.h>
+#include <linux/seqlock.h>
 #include <linux/types.h>
 
 struct span_heap;
@@ -251,6 +252,8 @@ struct span_heap_slot {
  * @cfg: geometry
  * @ops: how pages are reached
  * @ctx: first argument of @ops
+ * @seq: changes with @addr, and with what is allocated of it; odd meanwhile.  See "Looking
+ *	without the lock" in span_heap.c
  * @addr: all spans by base
  * @fit: free spans by (npages, base): [0] unscavenged, [1] scavenged
  * @age: free, unscavenged spans with a non-empty pb, by (unusedsince, base)
@@ -267,12 +270,13 @@ struct span_heap_slot {
  * @stamp: counts aligned requests, to find the slot used the longest ago
  * @broken: rule 13 was violated: every call fails with -EUCLEAN
  *
- * All fields are protected by the heap lock.
+ * All fields are protected by the heap lock, though @addr and @seq are read without it.
  */
 struct span_heap {
 	struct span_heap_config cfg;
 	const struct span_heap_ops *ops;
 	void *ctx;
+	seqcount_t seq;
 	struct rb_root addr;
 	struct rb_root fit[2];
 	struct rb_root age;
@@ -321,6 +325,19 @@ u64 span_heap_scavenge_age(struct span_heap *heap, u64 now, u64 limit, u64 bytes
 
 int span_heap_unscavenge(struct span_heap *heap, u64 base, u64 npages, u64 now);
 
+/**
+ * struct span_seen - what span_heap_peek() has seen of a span
+ * @end: the span page behind it
+ * @seq: &span_heap.seq, for span_heap_still()
+ * @inuse: it was allocated
+ */
+struct span_seen {
+	u64 end;
+	unsigned int seq;
+	bool inuse;
+};
+
+int span_heap_peek(const struct span_heap *heap, u64 page, struct span_seen *seen);
 struct span *span_heap_find(struct span_heap *heap, u64 page);
 struct span *span_heap_first(struct span_heap *heap);
 struct span *span_heap_next(struct span *s);
@@ -350,6 +367,19 @@ static inline bool span_heap_ready(const struct span_heap *heap)
 static inline bool span_heap_may_free(const struct span_heap *heap)
 {
 	return heap->nr_indices > heap->nr_recent;
+}
+
+/**
+ * span_heap_still() - is a span that was seen allocated so still, and of that size?
+ * @heap: the heap
+ * @seq: &span_seen.seq
+ *
+ * Context: heap lock.
+ * Return: false: perhaps, look.
+ */
+static inline bool span_heap_still(const struct span_heap *heap, unsigned int seq)
+{
+	return !read_seqcount_retry(&heap->seq, seq);
 }
 
 /** span_offset() - where a span begins, in bytes */

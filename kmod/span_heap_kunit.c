@@ -44,7 +44,9 @@
  */
 #include <kunit/test.h>
 #include <linux/ctype.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 /* The very source that the module is built from, so that its static functions can be tested. */
@@ -314,6 +316,15 @@ static const char *audit_size_tree(const struct span_heap *heap, int kind, u64 w
 	return count == want ? NULL : "a size tree misses a span";
 }
 
+/* Is it found without the lock as well? */
+static bool audit_peek(const struct span_heap *heap, u64 page, const struct span *s)
+{
+	struct span_seen seen;
+
+	return !span_heap_peek(heap, page, &seen) && seen.end == s->base + s->npages &&
+	       seen.inuse == (s->state == SPAN_INUSE) && span_heap_still(heap, seen.seq);
+}
+
 static const char *audit(struct ht *ht)
 {
 	struct span_heap *heap = &ht->heap;
@@ -322,6 +333,7 @@ static const char *audit(struct ht *ht)
 	long indices = 0;
 	const struct span *before = NULL;
 	const char *what = NULL;
+	struct span_seen seen;
 	struct span *s;
 
 	if (span_heap_recount(heap, &what) || what)
@@ -335,6 +347,8 @@ static const char *audit(struct ht *ht)
 		end += s->npages;
 		if (span_heap_find(heap, s->base) != s || span_heap_find(heap, end - 1) != s)
 			return "a span is not found by its first and last page";
+		if (!audit_peek(heap, s->base, s) || !audit_peek(heap, end - 1, s))
+			return "a span is not seen without the lock";
 		if (both_free && before->scavenged == s->scavenged)
 			return "free neighbours of one kind";
 		if (both_free && s->base % granule)
@@ -352,7 +366,7 @@ static const char *audit(struct ht *ht)
 		indices += !s->recent && s->index;
 		before = s;
 	}
-	if (span_heap_find(heap, end))
+	if (span_heap_find(heap, end) || span_heap_peek(heap, end, &seen) != -ENOENT)
 		return "something is found behind the heap";
 	if (ht_pages(ht, stats->heap_sys) != end ||
 	    ht_pages(ht, stats->heap_inuse) != pages[SPAN_INUSE] ||
@@ -895,7 +909,12 @@ static void ht_used(void *ctx, u64 offset, u64 len)
 
 static void ht_hugepage(void *ctx, u64 offset, u64 len)
 {
-	ht_event(ctx, 'h', offset, len);
+	struct ht *ht = ctx;
+	struct span_seen seen;
+
+	ht_event(ht, 'h', offset, len);
+	/* Spans are changing. */
+	KUNIT_EXPECT_EQ(ht->test, span_heap_peek(&ht->heap, 0, &seen), -EAGAIN);
 }
 
 static bool ht_trim(void *ctx, u64 *offset, u64 *len)
@@ -3035,6 +3054,94 @@ static void span_heap_random(struct kunit *test)
 			    span_heap_find(&ht->heap, pages - 1));
 }
 
+/*
+ * A thread that looks at an allocated span, while another one allocates, frees and scavenges its
+ * neighbours: it sees the span as it is, or nothing.
+ */
+struct peeking {
+	const struct span_heap *heap;
+	u64 base;
+	u64 npages;
+	unsigned long seen;
+	unsigned long again;
+	unsigned long wrong;
+};
+
+static void peek_once(struct peeking *p, u64 page)
+{
+	struct span_seen seen;
+	int err = span_heap_peek(p->heap, page, &seen);
+
+	if (err == -EAGAIN)
+		WRITE_ONCE(p->again, p->again + 1);
+	else if (err || !seen.inuse || seen.end != p->base + p->npages)
+		WRITE_ONCE(p->wrong, p->wrong + 1);
+	else
+		WRITE_ONCE(p->seen, p->seen + 1);
+}
+
+static int peek_thread(void *data)
+{
+	struct peeking *p = data;
+	u64 i;
+
+	for (i = 0; !kthread_should_stop(); i++) {
+		peek_once(p, p->base + i % p->npages);
+		if (i % 64 == 0)
+			cond_resched();
+	}
+	return 0;
+}
+
+#define PEEK_SPANS	24
+#define PEEK_STEPS	20000
+
+static void span_heap_peeks(struct kunit *test)
+{
+	const struct ht_geometry g = { .gp = 1, .hp = 5, .arena = 2048, .growth = 64,
+				       .fit = SPAN_FIT_PLACED, .reuse = true };
+	u64 base[PEEK_SPANS] = {}, npages[PEEK_SPANS] = {};
+	struct ht *ht = test->priv;
+	struct peeking p = { .heap = &ht->heap, .npages = 16 };
+	struct task_struct *thread;
+	unsigned int i, n, pick;
+
+	ht_make(ht, &g);
+	/* What was a struct span remains one. */
+	keep_structs = true;
+	for (i = 0; i < PEEK_SPANS; i++) {
+		npages[i] = 1 + i % 5;
+		base[i] = ht_alloc_at(ht, npages[i]);
+		if (i == PEEK_SPANS / 2)
+			p.base = ht_alloc_at(ht, p.npages);
+	}
+	thread = kthread_run(peek_thread, &p, "pagearena_peek");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(thread));
+	ht->rnd = seed * 0x9e3779b97f4a7c15ULL | 1;
+	for (n = 0; n < PEEK_STEPS; n++) {
+		pick = next_random(ht, PEEK_SPANS);
+		ht->log_len = 0;
+		if (npages[pick]) {
+			ht_free(ht, base[pick], npages[pick]);
+			npages[pick] = 0;
+		} else {
+			npages[pick] = 1 + next_random(ht, 40);
+			base[pick] = ht_alloc_at(ht, npages[pick]);
+		}
+		if (n % 64 == 0) {
+			ht_fill_spares(ht);
+			span_heap_scavenge_bytes(&ht->heap, U64_MAX, NULL);
+			cond_resched();
+		}
+	}
+	kthread_stop(thread);
+	/* Once in peace, should the thread never have had its turn. */
+	peek_once(&p, p.base);
+	KUNIT_EXPECT_EQ(test, p.wrong, 0);
+	KUNIT_EXPECT_GT(test, p.seen, 0);
+	kunit_info(test, "seen %lu times, changing %lu times\n", p.seen, p.again);
+}
+
 static int span_heap_test_init(struct kunit *test)
 {
 	struct ht *ht = kunit_kzalloc(test, sizeof(*ht), GFP_KERNEL);
@@ -3073,6 +3180,7 @@ static struct kunit_case span_heap_cases[] = {
 	KUNIT_CASE(span_heap_geometry),
 	KUNIT_CASE_PARAM(span_heap_no_ops, offset_gen_params),
 	KUNIT_CASE(span_heap_no_spares),
+	KUNIT_CASE(span_heap_peeks),
 	KUNIT_CASE_PARAM(span_heap_exhaustive, small_gen_params),
 	KUNIT_CASE_PARAM(span_heap_random, random_gen_params),
 	{}

@@ -203,6 +203,7 @@ void pair_check(struct pair *p)
 	struct span_heap *heap = &p->heap;
 	const struct model *m = &p->model;
 	struct span_heap_stats stats;
+	struct span_seen seen;
 	const char *what;
 	struct span *s;
 	u64 at = 0, n = 0, indices = heap->nr_indices;
@@ -215,9 +216,12 @@ void pair_check(struct pair *p)
 		    s->scavenged != e->scavenged || s->needzero != e->needzero ||
 		    s->unusedsince != e->unusedsince)
 			pair_fail(p, "span at page %llu", at);
+		if (span_heap_peek(heap, at, &seen) || seen.end != at + e->npages ||
+		    seen.inuse != (e->state == SPAN_INUSE))
+			pair_fail(p, "span at page %llu is not seen without the lock", at);
 		at += e->npages;
 	}
-	if (at != m->grown)
+	if (at != m->grown || span_heap_peek(heap, at, &seen) != -ENOENT)
 		pair_fail(p, "the heap ends at page %llu", at);
 	model_stats(m, &stats);
 	if (memcmp(&stats, &heap->stats, sizeof(stats)))

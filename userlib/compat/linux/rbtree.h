@@ -117,6 +117,16 @@ static inline void rb_link_node(struct rb_node *node, struct rb_node *parent,
 	*link = node;
 }
 
+/* For those who look without a lock. */
+static inline void rb_link_node_rcu(struct rb_node *node, struct rb_node *parent,
+				    struct rb_node **link)
+{
+	node->__rb_parent_color = (unsigned long)parent;
+	node->rb_left = NULL;
+	node->rb_right = NULL;
+	__atomic_store_n(link, node, __ATOMIC_RELEASE);
+}
+
 static __maybe_unused void compat_rb_insert(struct rb_node *node, struct rb_root *root,
 					    const struct rb_augment_callbacks *augment)
 {
