@@ -993,10 +993,14 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 	heap->stats.heap_idle += bytes;
 	s->needzero = 1;
 	s->unusedsince = now;
-	heap_change(heap);
 	if (may_wait(heap, s)) {
+		/* The tree stays, but what was seen allocated is not so any more. */
+		write_seqcount_invalidate(&heap->seq);
 		recent_add(heap, s);
-	} else if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(heap, s)) {
+		return;
+	}
+	heap_change(heap);
+	if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(heap, s)) {
 		span_release(heap, s, heap->ops->fault);
 	} else {
 		span_coalesce(heap, s);

@@ -286,6 +286,22 @@ static void first_touch(void)
 		row_end();
 		arena_close();
 	}
+	/* Memory that is there, but not mapped. */
+	if (row_begin("touch", "touch-backed", "arena", PAGE, 1)) {
+		n = rounds(ROUNDS_MAX - 1);
+		arena_open(ARENA, PAGEARENA_HUGE_NEVER, 0, 0);
+		offset = span_alloc(64 * HUGE, HUGE);
+		touch(base + offset, (n + 1) * PAGE);
+		if (madvise(base + offset + PAGE, n * PAGE, MADV_DONTNEED))
+			die("MADV_DONTNEED");
+		for (i = 0; i < n; i++) {
+			row_start();
+			touch(base + offset + PAGE + i * PAGE, PAGE);
+			row_stop();
+		}
+		row_end();
+		arena_close();
+	}
 	for (way = 0; way < ARRAY_SIZE(ways); way++) {
 		if (!row_begin("touch", "first-touch", ways[way].name, MID, 1))
 			continue;

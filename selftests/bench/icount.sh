@@ -16,6 +16,8 @@ BENCH_QEMU=()
 # scripts/kernel (default: Debian's) and the module for it. With PAGEARENA_BENCH_MODULE, for
 # trying things out, that module; with PAGEARENA_BENCH_KERNEL, which needs it, that image.
 # PAGEARENA_BENCH_TREE is another checkout whose module and header to take.
+# BENCH_SERIES is the series of a kernel that is built here, default: that of scripts/kernel.
+BENCH_SERIES=
 BENCH_TREE=${PAGEARENA_BENCH_TREE:-$ROOT}
 bench_kernel()
 {
@@ -27,7 +29,9 @@ bench_kernel()
 		BENCH_MODULE=$PAGEARENA_BENCH_MODULE
 		return
 	fi
-	kernel=$("$ROOT/scripts/kernel" "${1:-stock}")
+	[ "$BENCH_SERIES" != newest ] || BENCH_SERIES=$("$ROOT/scripts/kernel" newest)
+	# shellcheck disable=SC2086 # none or one
+	kernel=$("$ROOT/scripts/kernel" "${1:-stock}" $BENCH_SERIES)
 	BENCH_IMAGE=$kernel/vmlinuz
 	BENCH_RELEASE=$(cat "$kernel/release")
 	BENCH_MODULE=${PAGEARENA_BENCH_MODULE:-}
@@ -54,7 +58,7 @@ bench_plugin()
 	[ -f "$map" ] || die "no System.map beside $BENCH_IMAGE"
 	while read -r address _ name; do
 		case $name in
-		clear_page_rep | clear_page_orig | clear_page_erms) plugin+=,clear=$address ;;
+		clear_page_rep | clear_page_orig | clear_page_erms | __clear_pages_unrolled) plugin+=,clear=$address ;;
 		asm_exc_page_fault) plugin+=,fault=$address ;;
 		asm_common_interrupt | asm_sysvec_apic_timer_interrupt | asm_exc_nmi)
 			plugin+=,irq=$address

@@ -36,4 +36,10 @@ static inline void raw_write_seqcount_end(seqcount_t *s)
 	__atomic_store_n(&s->sequence, s->sequence + 1, __ATOMIC_RELEASE);
 }
 
+/* Whoever looks just now shall look again. */
+static inline void write_seqcount_invalidate(seqcount_t *s)
+{
+	__atomic_store_n(&s->sequence, s->sequence + 2, __ATOMIC_RELEASE);
+}
+
 #endif /* COMPAT_LINUX_SEQLOCK_H */
