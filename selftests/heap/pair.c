@@ -205,6 +205,7 @@ void pair_check(struct pair *p)
 	struct span_heap_stats stats;
 	struct span_seen seen;
 	const char *what;
+	bool inuse;
 	struct span *s;
 	u64 at = 0, n = 0, indices = heap->nr_indices;
 
@@ -216,8 +217,9 @@ void pair_check(struct pair *p)
 		    s->scavenged != e->scavenged || s->needzero != e->needzero ||
 		    s->unusedsince != e->unusedsince)
 			pair_fail(p, "span at page %llu", at);
+		inuse = e->state == SPAN_INUSE;
 		if (span_heap_peek(heap, at, &seen) || seen.end != at + e->npages ||
-		    seen.inuse != (e->state == SPAN_INUSE))
+		    seen.inuse != inuse)
 			pair_fail(p, "span at page %llu is not seen without the lock", at);
 		at += e->npages;
 	}

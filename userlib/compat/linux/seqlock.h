@@ -5,9 +5,11 @@
 
 #include <linux/types.h>
 
-typedef struct {
+struct seqcount {
 	unsigned int sequence;
-} seqcount_t;
+};
+
+#define seqcount_t	struct seqcount
 
 static inline void seqcount_init(seqcount_t *s)
 {
