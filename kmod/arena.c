@@ -50,6 +50,22 @@ static void pa_span_free(struct span *s)
 	kmem_cache_free(pa_span_cache, s);
 }
 
+/*
+ * A span that the heap has given back may be looked at for a while, see span_heap_peek().  What
+ * RCU wants to know is put where nobody follows it: in the base and the size.
+ */
+static struct rcu_head *pa_span_rcu(struct span *s)
+{
+	BUILD_BUG_ON(offsetof(struct span, base) < offsetofend(struct span, index));
+	BUILD_BUG_ON(offsetof(struct span, base) + sizeof(struct rcu_head) > sizeof(struct span));
+	return (struct rcu_head *)&s->base;
+}
+
+static void pa_span_free_rcu(struct rcu_head *rcu)
+{
+	pa_span_free(container_of((u64 *)rcu, struct span, base));
+}
+
 static void pa_index_free(struct span_index *x)
 {
 	kmem_cache_free(pa_index_cache, x);
@@ -198,7 +214,7 @@ void pa_free_spares(struct pa_spares *excess)
 
 	while ((s = excess->spans)) {
 		excess->spans = s->next_spare;
-		pa_span_free(s);
+		call_rcu(pa_span_rcu(s), pa_span_free_rcu);
 	}
 	while ((x = excess->indices)) {
 		excess->indices = x->next_spare;
@@ -568,9 +584,8 @@ void pa_arena_describe(struct pa_arena *arena, const struct span *s, struct page
 
 int __init pa_arena_init(void)
 {
-	/* The link of free objects lies where span_heap_peek() does not look. */
-	pa_span_cache = pa_cache_create_rcu("pagearena_span", sizeof(struct span),
-					    offsetof(struct span, unusedsince));
+	pa_span_cache = kmem_cache_create("pagearena_span", sizeof(struct span), 0,
+					  SLAB_ACCOUNT, NULL);
 	if (!pa_span_cache)
 		return -ENOMEM;
 	pa_index_cache = kmem_cache_create("pagearena_index", sizeof(struct span_index), 0,
@@ -584,6 +599,8 @@ int __init pa_arena_init(void)
 
 void pa_arena_exit(void)
 {
+	/* For pa_span_free_rcu() */
+	rcu_barrier();
 	kmem_cache_destroy(pa_index_cache);
 	kmem_cache_destroy(pa_span_cache);
 }

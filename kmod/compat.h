@@ -13,7 +13,6 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
-#include <linux/slab.h>
 #include <linux/swap.h>
 #include <linux/version.h>
 
@@ -205,23 +204,6 @@ static inline void pa_shrinker_free(struct pa_shrinker *s)
 #else
 #define pa_kthread_run_worker(flags, name)	kthread_run_worker(flags, name)
 #endif
-
-/*
- * A cache whose objects keep their type while somebody is in rcu_read_lock(), even if they are
- * freed.  From 6.12 on the link of free ones can lie in a field that does not matter then; before,
- * it takes 8 bytes more.
- */
-static inline struct kmem_cache *pa_cache_create_rcu(const char *name, unsigned int size,
-						     unsigned int link)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
-	return kmem_cache_create(name, size, 0, SLAB_ACCOUNT | SLAB_TYPESAFE_BY_RCU, NULL);
-#else
-	struct kmem_cache_args args = { .use_freeptr_offset = true, .freeptr_offset = link };
-
-	return kmem_cache_create(name, size, &args, SLAB_ACCOUNT | SLAB_TYPESAFE_BY_RCU);
-#endif
-}
 
 /* What a shrinker has freed in the reclaim that is under way: renamed in 6.4. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)

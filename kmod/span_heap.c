@@ -120,9 +120,9 @@ static bool span_is_free(const struct span *s)
  * size or the end of the allocation of a span in it, and never the same again.  What is seen
  * before that turns out may be nonsense, but not harmful:
  *
- *  - Whatever is, or was, in the tree is a struct span and remains one, for as long as somebody
- *    looks (the caller's duty), and nobody uses the words of its children for anything else: a
- *    spare is linked through its parent, and a new span is not cleared as a whole.
+ *  - Whatever is, or was, in the tree keeps the words of its children for as long as somebody
+ *    looks: a spare is linked through its parent, a new span is not cleared as a whole, and a
+ *    span that is given back is the caller's concern.
  *  - The rbtree's code never makes a loop of children, not even for a moment (lib/rbtree.c,
  *    "Notes on lockless lookups"); and where nodes move while it goes on, the descent ends with
  *    the depth that a tree can have.
@@ -1628,9 +1628,9 @@ struct span *span_heap_find(struct span_heap *heap, u64 page)
  *
  * Takes O(log n), and never waits.
  *
- * Context: any, with or without the heap lock.  The caller sees to it that the memory of a span
- * that the heap gave back (span_heap_take_spare()) is that of a &struct span, or is not used anew,
- * while he is in here: rcu_read_lock(), and a cache that is SLAB_TYPESAFE_BY_RCU.
+ * Context: any, with or without the heap lock.  The caller sees to it that &span.addr of a span
+ * that the heap has given back (span_heap_take_spare()) stays as it is while he is in here, but
+ * for the word of the parent: rcu_read_lock() here, and call_rcu() there.
  * Return: 0; -ENOENT beyond what the heap has grown to; -EAGAIN if the heap changed meanwhile:
  * nothing is known then.
  */

@@ -142,7 +142,8 @@ add_suite()
 	echo "$suite $SUITE_SECONDS $TEST_ENV $*" >>"$OUT/$name.list"
 }
 
-# add_programs NAME PREFIX PROGRAM...: every one is a suite.
+# add_programs NAME PREFIX PROGRAM...: every one is a suite. They get ARGUMENTS.
+ARGUMENTS=
 add_programs()
 {
 	local name=$1 prefix=$2 p
@@ -150,7 +151,7 @@ add_programs()
 
 	for p in "$@"; do
 		VM_FILES+=(--add "$p:/tests/$prefix/${p##*/}")
-		add_suite "$name" "$prefix-${p##*/}" "/tests/$prefix/${p##*/}"
+		add_suite "$name" "$prefix-${p##*/}" "/tests/$prefix/${p##*/}" "$ARGUMENTS"
 	done
 }
 
@@ -245,27 +246,39 @@ only()
 # How long the fuzzer runs in each virtual machine.
 FUZZ_SECONDS=10
 
-# The device tests that take as long as all the others together.
-LONG_TESTS=(policy pressure pool failnth races)
+# What the test kernel runs in "make check", which is to be quick: of the programs that take as long
+# as all the others together, the subtests whose names have one of these words. "make check-debug"
+# runs all of them.
+declare -A QUICK=(
+	[pressure]="small own folios drop_caches sparse failing poll"
+	[policy]="changes old retained sleeps batch breaks"
+	[pool]="ready zero limit cgroup shrinker close fail"
+	[races]="GUP exit shrinker mapping"
+	[failnth]="ALLOC FREE faults fork close"
+)
 
-# prepare_device NAME OPS [all|short|long]: what opens the device. OPS of each trace are replayed.
-# "long" is for LONG_TESTS alone, "short" for all the rest. ONLY, in the environment, names the
-# programs that are run, where not all are; "lib" and "tools" are two more.
+# prepare_device NAME OPS [all|quick]: what opens the device. OPS of each trace are replayed. "quick"
+# leaves away what QUICK says, and what needs no kernel with checks: the library and the tools. ONLY,
+# in the environment, names the programs that are run, where not all are, with all of their subtests;
+# "lib" and "tools" are two more.
 prepare_device()
 {
-	local name=$1 ops=$2 part=${3:-all} list tests=() t
+	local name=$1 ops=$2 part=${3:-all} list t
 
+	[ -z "${ONLY:-}" ] || part=all
 	mapfile -t list < <(make -s -C "$ROOT/selftests/device" O="$STATIC/device" list)
 	[ ${#list[@]} -gt 0 ] || die "no device tests"
 	for t in "${list[@]}"; do
 		only "${t##*/}" || continue
-		case " ${LONG_TESTS[*]} " in
-		*" ${t##*/} "*) [ "$part" = short ] || tests+=("$t") ;;
-		*) [ "$part" = long ] || tests+=("$t") ;;
-		esac
+		ARGUMENTS=
+		[ "$part" = all ] || ARGUMENTS=${QUICK[${t##*/}]:-}
+		add_programs "$name" device "$t"
 	done
-	add_programs "$name" device "${tests[@]}"
-	[ "$part" != long ] || return 0
+	ARGUMENTS=
+	if [ "$part" != all ]; then
+		add_fuzz "$name"
+		return 0
+	fi
 	mapfile -t list < <(make -s -C "$ROOT/userlib" O="$STATIC/userlib" list-tests)
 	[ ${#list[@]} -gt 0 ] || die "no library tests"
 	! only lib || add_programs "$name" lib "${list[@]}"
