@@ -542,7 +542,7 @@ static void recent_flush(struct span_heap *heap)
 	}
 }
 
-/* A span that has become free and has nothing to coalesce with. */
+/* A span that was freed and has nothing to coalesce with. */
 static void recent_add(struct span_heap *heap, struct span *s)
 {
 	struct span **list = &heap->recent[recent_list(s->npages)];
@@ -551,6 +551,7 @@ static void recent_add(struct span_heap *heap, struct span *s)
 		     (*list && (*list)->npages != s->npages)))
 		recent_flush(heap);
 	s->state = SPAN_FREE;
+	s->needzero = 1;
 	s->recent = 1;
 	s->next_recent = *list;
 	*list = s;
@@ -991,7 +992,6 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 
 	heap->stats.heap_inuse -= bytes;
 	heap->stats.heap_idle += bytes;
-	s->needzero = 1;
 	s->unusedsince = now;
 	if (may_wait(heap, s)) {
 		/* The tree stays, but what was seen allocated is not so any more. */
@@ -999,6 +999,7 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 		recent_add(heap, s);
 		return;
 	}
+	s->needzero = 1;
 	heap_change(heap);
 	if (heap->cfg.debug && heap->ops->fault && span_pb_bytes(heap, s)) {
 		span_release(heap, s, heap->ops->fault);

@@ -12,6 +12,7 @@ export PAGEARENA_KO=/pagearena.ko
 
 KMEMLEAK=/sys/kernel/debug/kmemleak
 OWNERS=/sys/kernel/debug/page_owner_stacks
+KCSAN=/sys/kernel/debug/kcsan
 
 begin()
 {
@@ -75,6 +76,28 @@ no_page_left()
 	END { exit left }' $OWNERS/show_stacks
 }
 
+# Where the kernel looks for data races: those between two functions of the module, or between one
+# and the trees that it shares. The core has races of its own, by the thousand. When the module was
+# loaded anew its functions lie elsewhere.
+watched=
+watch_races()
+{
+	[ -e $KCSAN ] || return 0
+	now=$(grep -m 1 '[[]pagearena]$' /proc/kallsyms)
+	[ "$now" != "$watched" ] || return 0
+	watched=$now
+	echo whitelist >$KCSAN
+	{
+		awk '$2 ~ /^[tT]$/ && $4 == "[pagearena]" { print $3 }' /proc/kallsyms
+		printf '%s\n' rb_erase rb_insert_color __rb_insert_augmented rb_next rb_prev rb_first \
+			rb_last __rb_erase_color memset memcpy
+	} | while read -r f; do
+		echo "!$f" >$KCSAN
+	done 2>/dev/null
+	echo on >$KCSAN
+	echo "# $(grep -c . $KCSAN) lines in $KCSAN"
+}
+
 no_module_left()
 {
 	! grep -q '^pagearena' /proc/modules && ! [ -e /dev/pagearena ] &&
@@ -85,6 +108,7 @@ no_module_left()
 [ ! -d $OWNERS ] || echo 0 >$OWNERS/count_threshold
 
 check "loads" insmod /pagearena.ko
+watch_races
 
 if [ -f /pagearena_kunit.ko ]; then
 	begin kunit
@@ -97,6 +121,7 @@ fi
 
 while read -r suite limit command; do
 	begin "$suite"
+	watch_races
 	# shellcheck disable=SC2086 # a command and its arguments
 	timeout -k 5 "$limit" $command </dev/null
 	status=$?
