@@ -374,6 +374,8 @@ static FILE *svg_open(const char *path, pid_t *converter)
 		close(out[1]);
 		return NULL;
 	}
+	/* A converter that is not there is gone before it is written to. */
+	signal(SIGPIPE, SIG_IGN);
 	return fdopen(out[1], "w");
 }
 
