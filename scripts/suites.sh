@@ -250,11 +250,12 @@ FUZZ_SECONDS=10
 # as all the others together, the subtests whose names have one of these words. "make check-debug"
 # runs all of them.
 declare -A QUICK=(
-	[pressure]="small own folios drop_caches sparse failing poll"
+	[pressure]="small own drop_caches sparse scattered"
 	[policy]="changes old retained sleeps batch breaks"
-	[pool]="ready zero limit cgroup shrinker close fail"
+	[pool]="ready zero hard cgroup shrinker closed"
 	[races]="GUP exit shrinker mapping"
 	[failnth]="ALLOC FREE faults fork close"
+	[batch]="result ranges EFAULT signals debug"
 )
 
 # prepare_device NAME OPS [all|quick]: what opens the device. OPS of each trace are replayed. "quick"

@@ -8,6 +8,7 @@
 # DIRECTORY: where to build, and where traces of errors stay; a temporary one if none is named.
 # MODEL_MB: memory for one search (2000). All searches are exhaustive: one that ran out of
 # memory or of depth is a failure.
+# MODEL_CACHE: where to keep the programs that search, as to compile them takes longest.
 #
 # To see how an error comes about:
 #   cd DIRECTORY/NAME && spin FLAGS -t -p -g chunk.pml     (FLAGS are in the file "flags")
@@ -73,7 +74,7 @@ MUTATIONS=(
 # build NAME SCENE OPT [FLAG...]: OUT/NAME/pan
 build()
 {
-	local name=$1 scene=$2 OPT=$3 dir=$OUT/$1 who flags=()
+	local name=$1 scene=$2 OPT=$3 dir=$OUT/$1 who flags=() kept=
 	shift 3
 
 	for who in SCAVENGER SHRINKER PROMOTER PINNER ZAPPER ZEROING; do
@@ -87,18 +88,29 @@ build()
 	done
 	flags+=("$@")
 	mkdir -p "$dir"
+	cp "$HERE/chunk.pml" "$dir/"
 	cd "$dir"
-	# The compiler takes longer than most searches.
-	if [ pan -nt "$HERE/run.sh" ] && cmp -s "$HERE/chunk.pml" chunk.pml &&
-		[ "${flags[*]}" = "$(cat flags)" ]; then
+	echo "${flags[*]}" >flags
+	[ -z "${MODEL_CACHE:-}" ] || kept=$MODEL_CACHE/$(key "$OPT" "${flags[*]}")
+	if [ -n "$kept" ] && [ -x "$kept" ]; then
+		cp "$kept" pan
 		return
 	fi
-	rm -f pan
-	cp "$HERE/chunk.pml" .
-	echo "${flags[*]}" >flags
 	spin "${flags[@]}" -a chunk.pml >spin.log 2>&1 &&
 		"${CC:-cc}" "$OPT" -w -DSAFETY -DCOLLAPSE -DMEMLIM="$MODEL_MB" -o pan pan.c \
-			>cc.log 2>&1
+			>cc.log 2>&1 || return
+	if [ -n "$kept" ]; then
+		mkdir -p "$MODEL_CACHE"
+		cp pan "$kept.$$" && mv "$kept.$$" "$kept"
+	fi
+}
+
+# key TEXT...: what a program that searches is made of.
+VERSIONS=$({ "${CC:-cc}" --version; spin -V; } 2>/dev/null || true)
+key()
+{
+	printf '%s\n' "$VERSIONS" "$MODEL_MB" "$@" | cat - "$HERE/chunk.pml" "$HERE/run.sh" |
+		sha256sum | cut -c 1-16
 }
 
 # search NAME: runs it; the report is in OUT/NAME/report.
