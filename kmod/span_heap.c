@@ -994,9 +994,12 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 	heap->stats.heap_idle += bytes;
 	s->unusedsince = now;
 	if (may_wait(heap, s)) {
-		/* The tree stays, but what was seen allocated is not so any more. */
-		write_seqcount_invalidate(&heap->seq);
 		recent_add(heap, s);
+		/*
+		 * The tree stays, but what was seen allocated is not so any more.  Not before: who
+		 * sees the new number shall see that the span is free.
+		 */
+		write_seqcount_invalidate(&heap->seq);
 		return;
 	}
 	s->needzero = 1;

@@ -46,6 +46,7 @@
 #include <linux/ctype.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -3056,14 +3057,18 @@ static void span_heap_random(struct kunit *test)
 
 /*
  * A thread that looks at an allocated span, while another one allocates, frees and scavenges its
- * neighbours: it sees the span as it is, or nothing.
+ * neighbours: it sees the span as it is, or nothing.  What it sees allocated elsewhere is so, if
+ * with the lock held nothing has changed since.
  */
 struct peeking {
-	const struct span_heap *heap;
+	struct span_heap *heap;
+	struct mutex lock; /* the heap lock */
 	u64 base;
 	u64 npages;
+	u64 pages;
 	unsigned long seen;
 	unsigned long again;
+	unsigned long still;
 	unsigned long wrong;
 };
 
@@ -3080,6 +3085,23 @@ static void peek_once(struct peeking *p, u64 page)
 		WRITE_ONCE(p->seen, p->seen + 1);
 }
 
+static void peek_still(struct peeking *p, u64 page)
+{
+	const struct span *s;
+	struct span_seen seen;
+
+	if (span_heap_peek(p->heap, page, &seen) || !seen.inuse)
+		return;
+	mutex_lock(&p->lock);
+	if (span_heap_still(p->heap, seen.seq)) {
+		s = span_heap_find(p->heap, page);
+		p->still++;
+		if (!s || s->state != SPAN_INUSE || s->base + s->npages != seen.end)
+			WRITE_ONCE(p->wrong, p->wrong + 1);
+	}
+	mutex_unlock(&p->lock);
+}
+
 static int peek_thread(void *data)
 {
 	struct peeking *p = data;
@@ -3087,6 +3109,8 @@ static int peek_thread(void *data)
 
 	for (i = 0; !kthread_should_stop(); i++) {
 		peek_once(p, p->base + i % p->npages);
+		if (i % 4 == 0)
+			peek_still(p, i / 4 % p->pages);
 		if (i % 64 == 0)
 			cond_resched();
 	}
@@ -3115,12 +3139,15 @@ static void span_heap_peeks(struct kunit *test)
 		if (i == PEEK_SPANS / 2)
 			p.base = ht_alloc_at(ht, p.npages);
 	}
+	mutex_init(&p.lock);
+	p.pages = ht_pages(ht, ht->heap.stats.heap_sys);
 	thread = kthread_run(peek_thread, &p, "pagearena_peek");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(thread));
 	ht->rnd = seed * 0x9e3779b97f4a7c15ULL | 1;
 	for (n = 0; n < PEEK_STEPS; n++) {
 		pick = next_random(ht, PEEK_SPANS);
 		ht->log_len = 0;
+		mutex_lock(&p.lock);
 		if (npages[pick]) {
 			ht_free(ht, base[pick], npages[pick]);
 			npages[pick] = 0;
@@ -3128,9 +3155,12 @@ static void span_heap_peeks(struct kunit *test)
 			npages[pick] = 1 + next_random(ht, 40);
 			base[pick] = ht_alloc_at(ht, npages[pick]);
 		}
+		mutex_unlock(&p.lock);
 		if (n % 64 == 0) {
+			mutex_lock(&p.lock);
 			ht_fill_spares(ht);
 			span_heap_scavenge_bytes(&ht->heap, U64_MAX, NULL);
+			mutex_unlock(&p.lock);
 			cond_resched();
 		}
 	}
@@ -3139,7 +3169,8 @@ static void span_heap_peeks(struct kunit *test)
 	peek_once(&p, p.base);
 	KUNIT_EXPECT_EQ(test, p.wrong, 0);
 	KUNIT_EXPECT_GT(test, p.seen, 0);
-	kunit_info(test, "seen %lu times, changing %lu times\n", p.seen, p.again);
+	kunit_info(test, "seen %lu times, changing %lu times, the same with the lock %lu times\n",
+		   p.seen, p.again, p.still);
 }
 
 static int span_heap_test_init(struct kunit *test)
