@@ -154,10 +154,10 @@ void pa_background_break(struct pa_arena *arena)
  */
 void pa_background_pressure(struct pa_arena *arena)
 {
-	u64 free = READ_ONCE(arena->nr_small) + ((u64)READ_ONCE(arena->nr_huge) << PA_CHUNK_ORDER) -
-		   READ_ONCE(arena->nr_inuse);
+	/* A guess, without the heap lock: the worker looks for itself. */
+	u64 free = data_race(pa_nr_backed(arena) - arena->nr_inuse);
 
-	if ((s64)(free - READ_ONCE(arena->nr_reclaimable)) >= (s64)PA_CHUNK_PAGES / 2)
+	if ((s64)(free - data_race(arena->nr_reclaimable)) >= (s64)PA_CHUNK_PAGES / 2)
 		pa_background_break(arena);
 }
 
@@ -216,7 +216,7 @@ bool pa_background_pause(struct pa_arena *arena)
 	struct pa_background *bg = &arena->background;
 
 	lockdep_assert_held(&arena->scavenge_lock);
-	bg->hold_max = max(bg->hold_max, bg->hold);
+	WRITE_ONCE(bg->hold_max, max(bg->hold_max, bg->hold));
 	if (bg->hold >= PA_HOLD_SPANS) {
 		spin_unlock(&arena->lock);
 		cond_resched();

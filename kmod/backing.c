@@ -211,7 +211,7 @@ void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c)
 		if (c->state == PA_CHUNK_SMALL) {
 			kfree(c->small);
 			c->small = NULL;
-			c->state = PA_CHUNK_EMPTY;
+			WRITE_ONCE(c->state, PA_CHUNK_EMPTY);
 		}
 		if (pa_chunk_keep(arena, c))
 			goto unlock;
@@ -223,7 +223,7 @@ void pa_chunk_unlock_put(struct pa_arena *arena, struct pa_chunk *c)
 		if (arena->late == c)
 			arena->late = NULL;
 		spin_unlock(&arena->lock);
-		c->state = PA_CHUNK_DEAD;
+		WRITE_ONCE(c->state, PA_CHUNK_DEAD);
 		dead = true;
 	}
 unlock:
@@ -700,7 +700,7 @@ static void pa_chunk_set_huge(struct pa_arena *arena, struct pa_chunk *c, struct
 			      const unsigned long *live)
 {
 	c->huge = folio;
-	c->state = PA_CHUNK_HUGE;
+	WRITE_ONCE(c->state, PA_CHUNK_HUGE);
 	bitmap_fill(c->present, PA_CHUNK_PAGES);
 	c->nr_present = PA_CHUNK_PAGES;
 	pa_chunk_account(arena, c, live, 1);
@@ -928,7 +928,7 @@ int pa_chunk_fill(struct pa_arena *arena, struct pa_chunk *c, unsigned int i, gf
 		pa_charge_end(&charge);
 		if (!c->small)
 			return -ENOMEM;
-		c->state = PA_CHUNK_SMALL;
+		WRITE_ONCE(c->state, PA_CHUNK_SMALL);
 		/* It needs its page table again. */
 		if (!xa_empty(&arena->torn))
 			xa_erase(&arena->torn, c->index);
@@ -1070,7 +1070,7 @@ static void pa_chunk_detach(struct pa_arena *arena, struct pa_chunk *c, unsigned
 		pa_item_update(arena, c);
 		spin_unlock(&arena->lock);
 		c->huge = NULL;
-		c->state = PA_CHUNK_EMPTY;
+		WRITE_ONCE(c->state, PA_CHUNK_EMPTY);
 	} else if (c->state == PA_CHUNK_SMALL) {
 		for (i = from; i < to; i++) {
 			if (!c->small[i])

@@ -169,7 +169,7 @@ static bool pa_pool_demand(struct pa_arena *arena)
 	pool->nid = numa_node_id();
 	if (pool->filling || pool->nr >= pa_pool_goal(arena))
 		return false;
-	pool->filling = true;
+	WRITE_ONCE(pool->filling, true);
 	return true;
 }
 
@@ -227,7 +227,7 @@ void pa_pool_return(struct pa_arena *arena, struct pa_ready *ready)
 {
 	arena->pool.nr_hit--;
 	if (ready->wake)
-		arena->pool.filling = false;
+		WRITE_ONCE(arena->pool.filling, false);
 	pa_pool_account(arena, ready, 1);
 	list_add(&ready->list, &arena->pool.ready);
 	pa_list_lru_add(&pa_pool_lru, &ready->lru);
@@ -325,7 +325,7 @@ u64 pa_pool_give(struct pa_arena *arena, u64 bytes)
 	if (likely(!READ_ONCE(pool->nr) && !READ_ONCE(pool->filling)))
 		return 0;
 	spin_lock(&arena->lock);
-	pool->filling = false;
+	WRITE_ONCE(pool->filling, false);
 	keep = pool->nr - min(pool->nr, n);
 	n = pa_pool_cut(arena, keep, &list);
 	rest = pool->nr > keep;
@@ -484,7 +484,7 @@ static bool pa_pool_fill(struct pa_arena *arena)
 
 	spin_lock(&arena->lock);
 	wants = pa_pool_wants(arena) && pa_huge_enabled(arena);
-	pool->filling = wants;
+	WRITE_ONCE(pool->filling, wants);
 	nid = pool->nid;
 	spin_unlock(&arena->lock);
 	if (!wants)
@@ -509,10 +509,10 @@ static bool pa_pool_fill(struct pa_arena *arena)
 		} else {
 			pool->bytes_unused += PA_CHUNK_SIZE;
 		}
-		pool->filling = wants && pa_pool_wants(arena);
+		WRITE_ONCE(pool->filling, wants && pa_pool_wants(arena));
 	} else {
 		wants = false;
-		pool->filling = false;
+		WRITE_ONCE(pool->filling, false);
 	}
 	more = pool->filling;
 	spin_unlock(&arena->lock);
@@ -551,7 +551,7 @@ static void pa_pool_work(struct kthread_work *work)
 
 	spin_lock(&arena->lock);
 	if (!percent)
-		pool->filling = false;
+		WRITE_ONCE(pool->filling, false);
 	else if (percent < 100)
 		WRITE_ONCE(pool->pace_until, jiffies + 1 +
 			   nsecs_to_jiffies(div_u64(spent * (100 - percent), percent)));

@@ -212,7 +212,7 @@ static int pa_promote_small(struct pa_arena *arena, struct pa_chunk *c,
 	if (!ret) {
 		pa_chunk_account(arena, c, live, -1);
 		c->huge = huge;
-		c->state = PA_CHUNK_HUGE;
+		WRITE_ONCE(c->state, PA_CHUNK_HUGE);
 		bitmap_fill(c->present, PA_CHUNK_PAGES);
 		c->nr_present = PA_CHUNK_PAGES;
 		pa_chunk_account(arena, c, live, 1);
@@ -372,7 +372,7 @@ int pa_chunk_demote(struct pa_arena *arena, struct pa_chunk *c, enum pa_cause ca
 	pa_chunk_live(arena, c->index, now, NULL);
 	pa_chunk_account(arena, c, now, -1);
 	c->small = small;
-	c->state = PA_CHUNK_SMALL;
+	WRITE_ONCE(c->state, PA_CHUNK_SMALL);
 	bitmap_copy(c->present, live, PA_CHUNK_PAGES);
 	c->nr_present = n;
 	pa_chunk_account(arena, c, now, 1);

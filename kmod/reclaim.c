@@ -257,7 +257,7 @@ void pa_item_detach(struct pa_arena *arena, struct pa_chunk *c)
 void pa_item_list(struct pa_item *item)
 {
 	WRITE_ONCE(item->listed, true);
-	item->young = false;
+	WRITE_ONCE(item->young, false);
 	pa_list_lru_add(&pa_chunks_lru, &item->lru);
 }
 
@@ -279,8 +279,8 @@ void pa_pressure(struct pa_arena *arena, unsigned int what)
 	if (!arena->pressure_seq ||
 	    time_after_eq(jiffies, arena->pressure_last + PA_PRESSURE_INTERVAL)) {
 		arena->pressure_last = jiffies;
-		arena->pressure_seq++;
-		arena->pressure_flags |= what;
+		WRITE_ONCE(arena->pressure_seq, arena->pressure_seq + 1);
+		WRITE_ONCE(arena->pressure_flags, arena->pressure_flags | what);
 		tell = true;
 	}
 	spin_unlock_irqrestore(&arena->pressure_lock, flags);
@@ -305,7 +305,7 @@ unsigned int pa_pressure_told(struct pa_arena *arena, bool seen)
 	spin_lock_irq(&arena->pressure_lock);
 	what = arena->pressure_flags;
 	if (seen)
-		arena->pressure_flags = 0;
+		WRITE_ONCE(arena->pressure_flags, 0);
 	spin_unlock_irq(&arena->pressure_lock);
 	return what;
 }

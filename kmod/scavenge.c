@@ -281,7 +281,7 @@ static u64 pa_item_idle(const struct pa_item *item)
 static u64 pa_scavenge_break(struct pa_arena *arena, struct pa_scavenging *sc, u64 bytes,
 			     const struct pa_break *which, bool (*stop)(void *ctx))
 {
-	unsigned long index = 0, n = 0, room = READ_ONCE(arena->nr_huge), i;
+	unsigned long index = 0, n = 0, room = data_race(arena->nr_huge), i;
 	struct pa_sparse *sparse;
 	u64 released = 0;
 
