@@ -120,9 +120,10 @@ int pa_add_spares(struct pa_arena *arena, gfp_t gfp)
 	bool all = true;
 	struct span *s;
 
-	/* A guess, without the heap lock; whoever needs them looks again. */
+	/* A guess, without the heap lock: whoever needs them looks again. */
 	spans = data_race(heap->nr_spares) < SPAN_HEAP_SPARES ? PA_SPARES_BATCH : 0;
-	indices = SPAN_HEAP_SPARES + data_race(heap->nr_recent) - data_race(heap->nr_indices);
+	/* Likewise. */
+	indices = SPAN_HEAP_SPARES + data_race(heap->nr_recent - heap->nr_indices);
 	indices = indices > 0 ? indices + PA_SPARES_BATCH : 0;
 	pa_charge_begin(arena, &charge);
 	for (; all && spans; spans--) {

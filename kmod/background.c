@@ -154,10 +154,11 @@ void pa_background_break(struct pa_arena *arena)
  */
 void pa_background_pressure(struct pa_arena *arena)
 {
-	/* A guess, without the heap lock: the worker looks for itself. */
-	u64 free = data_race(pa_nr_backed(arena) - arena->nr_inuse);
+	s64 stuck;
 
-	if ((s64)(free - data_race(arena->nr_reclaimable)) >= (s64)PA_CHUNK_PAGES / 2)
+	/* A guess, without the heap lock: the worker looks for itself. */
+	stuck = data_race(pa_nr_backed(arena) - arena->nr_inuse - arena->nr_reclaimable);
+	if (stuck >= (s64)PA_CHUNK_PAGES / 2)
 		pa_background_break(arena);
 }
 

@@ -281,7 +281,8 @@ static u64 pa_item_idle(const struct pa_item *item)
 static u64 pa_scavenge_break(struct pa_arena *arena, struct pa_scavenging *sc, u64 bytes,
 			     const struct pa_break *which, bool (*stop)(void *ctx))
 {
-	unsigned long index = 0, n = 0, room = data_race(arena->nr_huge), i;
+	/* A guess, without the heap lock; the walk goes on with what there is then. */
+	unsigned long room = data_race(arena->nr_huge), index = 0, n = 0, i;
 	struct pa_sparse *sparse;
 	u64 released = 0;
 
