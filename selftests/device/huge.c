@@ -97,6 +97,7 @@ static void test_first_touch(void)
 	struct arena a;
 	__u64 at, i;
 
+	pa_want_thp();
 	/* A chunk that is allocated whole. */
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	at = pa_alloc(&a, HUGE, HUGE, 0);
@@ -143,6 +144,7 @@ static void test_auto_bound(void)
 	struct arena a;
 	__u64 at, i, big;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, GiB);
 	for (i = 0; i < AUTO_SLACK / HUGE + 4; i++) {
 		at = pa_alloc(&a, a.page, HUGE, 0);
@@ -174,6 +176,7 @@ static void test_auto_dense(void)
 	struct arena a;
 	__u64 at, i;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, GiB);
 	do {
 		at = pa_alloc(&a, a.page, HUGE, 0);
@@ -820,6 +823,7 @@ static void test_order(void)
 	__u64 at[3];
 	int i;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	for (i = 0; i < 3; i++)
 		at[i] = part_live(&a, live[i], i);
@@ -855,6 +859,7 @@ static void test_full(void)
 	struct arena a;
 	__u64 at;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	at = part_live(&a, HUGE, 1);
 	CHECK_EQ(pa_scavenge_flags(&a, ALL, 0, FORCE), 0);
@@ -946,6 +951,7 @@ static void test_break_age(void)
 	struct arena a;
 	__u64 at;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	at = part_live(&a, 512 * KiB, 1);
 	CHECK_EQ(pa_scavenge_flags(&a, ALL, 3600000000000ULL, BREAK), 0);
@@ -963,6 +969,7 @@ static void test_demote_pinned(void)
 	__u64 at, other;
 	int ends[2];
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	at = part_live(&a, 512 * KiB, 1);
 	other = part_live(&a, MiB, 2);
@@ -989,6 +996,7 @@ static void test_again(void)
 	struct arena a;
 	__u64 at;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	at = part_live(&a, 512 * KiB, 1);
 	CHECK_EQ(pa_scavenge_flags(&a, ALL, 0, BREAK), 1536 * KiB);
@@ -1014,6 +1022,7 @@ static void test_coalesced(void)
 	struct arena a;
 	__u64 at, rest;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 2 * MiB);
 	at = part_live(&a, 512 * KiB, 1);
 	CHECK_EQ(pa_scavenge_flags(&a, ALL, 0, BREAK), 1536 * KiB);
@@ -1076,6 +1085,7 @@ static void test_pmd_used(void)
 	__u64 at, i;
 	char *p;
 
+	pa_want_thp();
 	p = mmap(NULL, 64 * MiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(p != MAP_FAILED);
 	CHECK(!madvise(p, 64 * MiB, MADV_HUGEPAGE));
@@ -1099,6 +1109,7 @@ static void test_pmd_scavenged(void)
 	struct arena a;
 	__u64 at, small, i;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	at = part_live(&a, 512 * KiB, 1);
 	CHECK_EQ(pa_scavenge_flags(&a, ALL, 0, BREAK), 1536 * KiB);
@@ -1446,6 +1457,7 @@ static void test_background(void)
 	struct arena a;
 	__u64 at;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	/* Off. */
 	at = make_small(&a, 1536 * KiB);
@@ -1481,6 +1493,7 @@ static void test_background_on(void)
 	struct arena a;
 	__u64 at;
 
+	pa_want_thp();
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	req = (struct pagearena_policy){ .set = SET_PERCENT | SET_DENSITY, .promote_percent = 1,
 					 .promote_density = 50 };
@@ -1526,6 +1539,7 @@ static void test_thp_never(void)
 	bool huge[3];
 	__u64 at;
 
+	pa_want_thp();
 	thp_set("never", was, sizeof(was));
 	open_arena(&a, PAGEARENA_HUGE_AUTO, 64 * MiB);
 	at = pa_alloc(&a, HUGE, HUGE, 0);
@@ -1563,6 +1577,7 @@ static void test_cgroup(void)
 	struct arena a;
 	__u64 at;
 
+	pa_want_thp();
 	if (pa_page > 4 * KiB)
 		SKIP("a cgroup is charged in batches of 64 pages, which is more than a chunk here");
 	pa_cgroup_enter();

@@ -560,6 +560,7 @@ static void test_huge_policies(void)
 	__u64 at, huge;
 	unsigned int p;
 
+	pa_want_thp();
 	for (p = 0; p < 3; p++) {
 		pa_open(&a, (struct pagearena_setup){ .arena_bytes = 64 * MiB, .huge = p });
 		want_huge(&a);

@@ -998,6 +998,21 @@ bool pa_wait_until(bool (*done)(void *arg), void *arg, __u64 ms)
 	return true;
 }
 
+/* For what the policy AUTO, or the background, does with huge folios. */
+void pa_want_thp(void)
+{
+	char text[64] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+
+	if (f) {
+		if (!fgets(text, sizeof(text), f))
+			text[0] = 0;
+		fclose(f);
+	}
+	if (strstr(text, "[never]"))
+		pa_skip("transparent huge pages are switched off");
+}
+
 /* Waits until background scavenging has done nothing for half a second; what came of it. */
 struct pagearena_stats pa_settled(struct arena *a)
 {

@@ -190,6 +190,7 @@ void pa_scavenging(struct arena *a, __u32 percent, __u32 retain_percent, __u64 a
 struct pagearena_stats pa_settled(struct arena *a);
 __u64 pa_fdinfo(int fd, const char *key);
 void pa_fdinfo_check(int fd);
+void pa_want_thp(void);
 bool pa_wait_until(bool (*done)(void *arg), void *arg, __u64 ms);
 
 /*

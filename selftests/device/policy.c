@@ -351,6 +351,7 @@ static void test_by_default(void)
 	struct arena a = {};
 	__u64 at, keep;
 
+	pa_want_thp();
 	a.fd = open_raw((struct pagearena_setup){ .arena_bytes = 64 * MiB });
 	a.bytes = pa_info(a.fd).arena_bytes;
 	a.page = pa_info(a.fd).span_page;
