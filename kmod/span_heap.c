@@ -550,13 +550,18 @@ static void recent_add(struct span_heap *heap, struct span *s)
 	if (unlikely(heap->nr_recent == SPAN_HEAP_RECENT ||
 		     (*list && (*list)->npages != s->npages)))
 		recent_flush(heap);
-	s->state = SPAN_FREE;
-	s->needzero = 1;
-	s->recent = 1;
 	s->next_recent = *list;
 	*list = s;
 	heap->nr_recent++;
 	heap->stats.spans_free++;
+	s->state = SPAN_FREE;
+	s->needzero = 1;
+	s->recent = 1;
+	/*
+	 * The tree stays, but what was seen allocated is not so any more.  Not before: who sees the
+	 * new number shall see that the span is free.
+	 */
+	write_seqcount_invalidate(&heap->seq);
 }
 
 /* Spares */
@@ -995,11 +1000,6 @@ static void heap_freed(struct span_heap *heap, struct span *s, u64 now)
 	s->unusedsince = now;
 	if (may_wait(heap, s)) {
 		recent_add(heap, s);
-		/*
-		 * The tree stays, but what was seen allocated is not so any more.  Not before: who
-		 * sees the new number shall see that the span is free.
-		 */
-		write_seqcount_invalidate(&heap->seq);
 		return;
 	}
 	s->needzero = 1;
