@@ -283,9 +283,11 @@ prepare_device()
 	mapfile -t list < <(make -s -C "$ROOT/userlib" O="$STATIC/userlib" list-tests)
 	[ ${#list[@]} -gt 0 ] || die "no library tests"
 	! only lib || add_programs "$name" lib "${list[@]}"
-	mapfile -t list < <(make -s -C "$ROOT/bindings" O="$STATIC/bindings" list-tests)
-	[ ${#list[@]} -gt 0 ] || die "no tests of the bindings"
-	! only bindings || add_programs "$name" bindings "${list[@]}"
+	if [ -z "${NO_BINDINGS:-}" ]; then
+		mapfile -t list < <(make -s -C "$ROOT/bindings" O="$STATIC/bindings" list-tests)
+		[ ${#list[@]} -gt 0 ] || die "no tests of the bindings"
+		! only bindings || add_programs "$name" bindings "${list[@]}"
+	fi
 	only tools || return 0
 
 	if [ ! -d "$OUT/traces" ]; then
@@ -346,8 +348,9 @@ build_module()
 build_user()
 {
 	make -C "$ROOT/userlib" O="$STATIC/userlib" STATIC=1 all &&
-		make -C "$ROOT/bindings" O="$STATIC/bindings" USERLIB="$STATIC/userlib" \
-			STATIC=1 all &&
+		{ [ -n "${NO_BINDINGS:-}" ] ||
+			make -C "$ROOT/bindings" O="$STATIC/bindings" USERLIB="$STATIC/userlib" \
+				STATIC=1 all; } &&
 		make -C "$ROOT/selftests/tools" O="$STATIC/tools-tests" all &&
 		make -C "$ROOT/tools" O="$STATIC/tools" STATIC=1 all &&
 		make -C "$ROOT/selftests/device" O="$STATIC/device" STATIC=1 all &&
