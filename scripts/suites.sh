@@ -355,7 +355,17 @@ build_user()
 		make -C "$ROOT/tools" O="$STATIC/tools" STATIC=1 all &&
 		make -C "$ROOT/selftests/device" O="$STATIC/device" STATIC=1 all &&
 		make -C "$ROOT/selftests/fuzz" O="$STATIC/fuzz" STATIC=1 all &&
-		make -C "$ROOT/selftests/differ" O="$STATIC/differ" trace
+		build_trace
+}
+
+# build_trace: what the model says, written by a program of this machine.
+build_trace()
+{
+	local here=$BUILD/static/differ
+
+	env -u CC -u AR make -C "$ROOT/selftests/differ" O="$here" trace || return
+	[ "$STATIC/differ" != "$here" ] || return 0
+	make -C "$ROOT/selftests/differ" O="$STATIC/differ" all && cp "$here/trace" "$STATIC/differ/"
 }
 
 # --- The sum ---
