@@ -116,23 +116,30 @@ static uint64_t backed_bytes(const struct user_arena *u)
 	return fstat(u->fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
-/* Pages of a range that have memory. */
+/*
+ * Bytes of a range that have memory.  Of a page that spans share, as a span page may be smaller
+ * than an MMU page, each has its part.
+ */
 static uint64_t backed_in(const struct user_arena *u, uint64_t offset, uint64_t length)
 {
 	unsigned char present[1024];
-	uint64_t sum = 0, n, i, end = offset + length;
+	uint64_t sum = 0, n, i, end = offset + length, at, to;
 
 	if (!u->base)
 		return 0;
-	/* Span pages are whole MMU pages. */
-	for (; offset < end; offset += n * u->page) {
-		n = (end - offset) / u->page;
+	for (at = offset & ~(u->page - 1); at < end; at += n * u->page) {
+		n = (end - at + u->page - 1) / u->page;
 		if (n > sizeof(present))
 			n = sizeof(present);
-		if (mincore(u->base + offset, (size_t)(n * u->page), present))
+		if (mincore(u->base + at, (size_t)(n * u->page), present))
 			return sum;
-		for (i = 0; i < n; i++)
-			sum += present[i] & 1 ? u->page : 0;
+		for (i = 0; i < n; i++) {
+			if (!(present[i] & 1))
+				continue;
+			to = at + (i + 1) * u->page;
+			sum += (to < end ? to : end) -
+			       (at + i * u->page > offset ? at + i * u->page : offset);
+		}
 	}
 	return sum;
 }
@@ -221,7 +228,7 @@ static int do_info(struct user_arena *u, struct pagearena_info *info)
 	info->page_size = (uint32_t)u->page;
 	info->huge_size = HUGE_BYTES;
 	info->pmd_size = HUGE_BYTES;
-	info->span_page_min = u->page > SPAN_PAGE_MIN ? u->page : SPAN_PAGE_MIN;
+	info->span_page_min = SPAN_PAGE_MIN;
 	info->span_page_max = HUGE_BYTES;
 	info->arena_bytes_max = ARENA_MAX;
 	info->span_pages_max = SPAN_HEAP_MAX_PAGES;
@@ -254,7 +261,7 @@ static int do_setup(struct user_arena *u, struct pagearena_setup *s)
 		return -EOPNOTSUPP;
 	s->span_page = s->span_page ? s->span_page : 8192;
 	s->granule = s->granule ? s->granule : u->page;
-	if (!power_of_2(s->span_page) || s->span_page < SPAN_PAGE_MIN || s->span_page < u->page ||
+	if (!power_of_2(s->span_page) || s->span_page < SPAN_PAGE_MIN ||
 	    s->span_page > HUGE_BYTES || !power_of_2(s->granule) || s->granule < u->page ||
 	    s->granule > HUGE_BYTES || s->arena_bytes > ARENA_MAX)
 		return -EINVAL;
@@ -304,7 +311,10 @@ static int prepare(struct user_arena *u, uint64_t offset, uint64_t length, uint3
 		*out = PAGEARENA_ALLOCED_ZERO;
 	}
 	if (flags & PAGEARENA_ALLOC_POPULATE) {
-		if (!u->base || madvise(u->base + offset, (size_t)length, MADV_POPULATE_WRITE))
+		uint64_t part = offset & (u->page - 1);
+
+		if (!u->base || madvise(u->base + offset - part, (size_t)(length + part),
+					MADV_POPULATE_WRITE))
 			return -ENOMEM;
 		*out |= PAGEARENA_ALLOCED_BACKED;
 	}
