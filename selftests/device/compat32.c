@@ -283,22 +283,4 @@ static const struct pa_test tests[] = {
 	{ "an arena of a 64-bit program", test_shared },
 };
 
-/* A C library for 32 bits takes calls with times of 32 bits where these will do. */
-static bool knows_time(void)
-{
-	struct timespec none = {};
-	sigset_t chld;
-
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	return sigtimedwait(&chld, NULL, &none) >= 0 || errno != ENOSYS;
-}
-
-int main(int argc, char **argv)
-{
-	if (!knows_time()) {
-		printf("TAP version 13\n1..0 # SKIP this kernel has no COMPAT_32BIT_TIME\n");
-		return KSFT_SKIP;
-	}
-	return pa_run(argc, argv, tests, ARRAY_SIZE(tests));
-}
+PA_MAIN(tests)

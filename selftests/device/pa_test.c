@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "pa_test.h"
@@ -33,6 +34,38 @@ static unsigned int soft_failures;
 
 /* Bytes of an MMU page. */
 __u64 pa_page;
+
+/*
+ * A C library for 32 bits takes calls with times of 32 bits where these will do, and a kernel
+ * without CONFIG_COMPAT_32BIT_TIME does not have them.
+ */
+#ifdef SYS_rt_sigtimedwait_time64
+static int wait_signal(const sigset_t *set, siginfo_t *info, __u64 seconds)
+{
+	__s64 ts[2] = { (__s64)seconds };
+
+	return (int)syscall(SYS_rt_sigtimedwait_time64, set, info, ts, (_NSIG - 1) / 8);
+}
+
+static void sleep_us(unsigned int us)
+{
+	__s64 ts[2] = { us / 1000000, (__s64)us % 1000000 * 1000 };
+
+	syscall(SYS_clock_nanosleep_time64, CLOCK_MONOTONIC, 0, ts, NULL);
+}
+#else
+static int wait_signal(const sigset_t *set, siginfo_t *info, __u64 seconds)
+{
+	struct timespec ts = { .tv_sec = (time_t)seconds };
+
+	return sigtimedwait(set, info, &ts);
+}
+
+static void sleep_us(unsigned int us)
+{
+	usleep(us);
+}
+#endif
 
 static void say(const char *prefix, const char *fmt, va_list ap)
 {
@@ -92,7 +125,6 @@ static void undo_all(void);
 static int run_one(const struct pa_test *test)
 {
 	__u64 seconds = pa_env("PAGEARENA_TEST_TIMEOUT", TIMEOUT_SECONDS);
-	struct timespec ts = { .tv_sec = (time_t)seconds }, none = {};
 	sigset_t chld;
 	siginfo_t info = {};
 	int status;
@@ -102,7 +134,7 @@ static int run_one(const struct pa_test *test)
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 	/* What is left of a subtest that was killed is not this one's. */
-	while (sigtimedwait(&chld, NULL, &none) == SIGCHLD)
+	while (wait_signal(&chld, NULL, 0) == SIGCHLD)
 		;
 	fflush(stdout);
 	pid = fork();
@@ -118,7 +150,7 @@ static int run_one(const struct pa_test *test)
 		_exit(soft_failures ? KSFT_FAIL : KSFT_PASS);
 	}
 	/* Once it is over, or too late, everything that it started is ended, too. */
-	if (sigtimedwait(&chld, &info, &ts) < 0)
+	if (wait_signal(&chld, &info, seconds) < 0)
 		pa_say("took longer than %llu s (%s)", (unsigned long long)seconds,
 		       strerror(errno));
 	kill(-pid, SIGKILL);
@@ -993,7 +1025,7 @@ bool pa_wait_until(bool (*done)(void *arg), void *arg, __u64 ms)
 	while (!done(arg)) {
 		if (pa_now() > end)
 			return done(arg);
-		usleep(10000);
+		sleep_us(10000);
 	}
 	return true;
 }
@@ -1023,7 +1055,7 @@ struct pagearena_stats pa_settled(struct arena *a)
 		now = pa_stats(a->fd);
 		same = now.background_ns == was.background_ns ? same + 1 : 0;
 		was = now;
-		usleep(50000);
+		sleep_us(50000);
 	}
 	CHECK_OP(i, <, 600);
 	return now;
@@ -1157,7 +1189,7 @@ static void undo_all(void)
 				write_file(path, "1");
 			/* Those that were killed take a moment to go. */
 			for (i = 0; i < 200 && rmdir(u->path) && errno == EBUSY; i++)
-				usleep(10000);
+				sleep_us(10000);
 			break;
 		}
 	}
