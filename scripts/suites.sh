@@ -210,6 +210,9 @@ prepare_module()
 	prepare_vm "$name" "$kernel"
 }
 
+# What is replayed: trace-64k where pages have 64 KiB.
+TRACE=trace
+
 # prepare_vm NAME KERNEL: for a module that was built already.
 prepare_vm()
 {
@@ -217,7 +220,7 @@ prepare_vm()
 
 	kmod=$BUILD/kmod-$(basename "$(realpath "$2")")
 	: >"$OUT/$name.list"
-	VM_FILES=(--add "$kmod/pagearena.ko:/pagearena.ko" --add "$STATIC/differ/trace:/replay")
+	VM_FILES=(--add "$kmod/pagearena.ko:/pagearena.ko" --add "$STATIC/differ/$TRACE:/replay")
 	plan "$name-module"
 	plan "$name-vm"
 }
@@ -365,7 +368,7 @@ build_trace()
 
 	env -u CC -u AR make -C "$ROOT/selftests/differ" O="$here" trace || return
 	[ "$STATIC/differ" != "$here" ] || return 0
-	make -C "$ROOT/selftests/differ" O="$STATIC/differ" all && cp "$here/trace" "$STATIC/differ/"
+	make -C "$ROOT/selftests/differ" O="$STATIC/differ" all && cp "$here/trace" "$here/trace-64k" "$STATIC/differ/"
 }
 
 # --- The sum ---

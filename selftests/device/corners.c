@@ -93,7 +93,7 @@ static void test_pool_unwanted(void)
 	st = pa_stats(a.fd);
 	CHECK_EQ(st.nr_pool_hit, 0);
 	CHECK_EQ(st.pool_bytes, CHUNK);
-	CHECK_EQ(st.small_bytes, PAGE);
+	CHECK_EQ(st.small_bytes, pa_page);
 	pa_check(&a);
 	pa_close(&a);
 }
@@ -209,11 +209,11 @@ static void test_many_chunks(void)
 		CHECK_EQ(pa_poke(a.base + pa_alloc(&a, CHUNK, 0, 0), 1), 0);
 	for (i = 0; i < nr; i++)
 		pa_free(&a, i * CHUNK);
-	CHECK_EQ(pa_stats(a.fd).reclaimable, nr * PAGE);
+	CHECK_EQ(pa_stats(a.fd).reclaimable, nr * pa_page);
 	for (i = 0; i < 20 && pa_stats(a.fd).backed; i++)
 		CHECK(pa_write_text(DROP_CACHES, "2"));
 	/* The core asks for half of what there is at a time, and half of one page is none. */
-	CHECK_OP(pa_stats(a.fd).backed, <=, PAGE);
+	CHECK_OP(pa_stats(a.fd).backed, <=, pa_page);
 	pa_check(&a);
 	pa_close(&a);
 }

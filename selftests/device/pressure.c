@@ -1187,7 +1187,7 @@ static void *load_thread(void *arg)
 		}
 		flags = (r >> 40) % 4 ? 0 : PAGEARENA_ALLOC_ZERO;
 		flags |= (r >> 44) % 8 ? 0 : PAGEARENA_ALLOC_POPULATE;
-		len = l->a->page * (1 + (r >> 8) % ((r >> 32) % 8 ? 8 : 160));
+		len = l->a->page * (1 + (r >> 8) % ((r >> 32) % 8 ? 8 : 1280 * KiB / l->a->page));
 		if (pa_alloc_fd(l->a->fd, len, 0, flags, &req)) {
 			if (!l->may_fail || errno != ENOMEM)
 				pa_fail("ALLOC: %s", strerror(errno));

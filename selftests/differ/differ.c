@@ -28,6 +28,8 @@ static void die(const char *what, const char *name)
 /* Writing */
 
 static u64 rng;
+/* Least granule of the traces that are made, as a power of two. */
+static u8 granule_min;
 
 /* splitmix64 */
 static u64 below(u64 n)
@@ -147,7 +149,7 @@ static void make(const char *name, unsigned int number, u64 ops)
 	static const u8 granules[] = { 12, 12, 16, 13, 21, 12 };
 	struct span_heap_config cfg = {
 		.page_shift = strstr(name, "go") ? 13 : 12,
-		.granule_shift = granules[number % ARRAY_SIZE(granules)],
+		.granule_shift = max_t(u8, granules[number % ARRAY_SIZE(granules)], granule_min),
 		.huge_shift = CHUNK_SHIFT,
 		.fit = number % 3,
 		.reuse = number % 3 == SPAN_FIT_PLACED,
@@ -329,6 +331,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "ops", required_argument, NULL, 'o' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "granule", required_argument, NULL, 'g' },
 		{ }
 	};
 	u64 ops = ALL;
@@ -341,6 +344,9 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			rng = strtoull(optarg, NULL, 0);
+			break;
+		case 'g':
+			granule_min = (u8)strtoul(optarg, NULL, 0);
 			break;
 		default:
 			return 2;

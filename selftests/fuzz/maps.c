@@ -106,11 +106,15 @@ int do_stray(struct actor *a, const __u64 *arg)
 
 /* Mappings */
 
-/* A range of a slot that is not slot 0, as arguments tell it; within the arena. */
+/*
+ * A range of a slot that is not slot 0, as arguments tell it: whole MMU pages, of which the last
+ * may be the one that the arena ends in.
+ */
 static unsigned int pick_range(const __u64 *arg, __u64 *u, __u64 *nr)
 {
-	*u = arg[1] % bytes / UNIT;
+	*u = arg[1] % bytes / mmu_page * (mmu_page / UNIT);
 	*nr = MIN(MAX(arg[2] / UNIT, (__u64)1), bytes / UNIT - *u);
+	*nr = ALIGN_UP(*nr, mmu_page / UNIT);
 	return 1 + (unsigned int)(arg[0] % (SLOTS - 1));
 }
 
@@ -216,7 +220,7 @@ int do_mremap(struct actor *a, const __u64 *arg)
 	nr = MAX(arg[4] / UNIT, (__u64)1);
 	if (arg[3] & 16)
 		nr = was;
-	nr = MIN(nr, max - u);
+	nr = MIN(ALIGN_UP(nr, mmu_page / UNIT), max - u);
 	to = 1 + (unsigned int)(arg[3] % (SLOTS - 1));
 	pthread_mutex_lock(&map_lock);
 	what = slot_map[from][u];

@@ -367,6 +367,9 @@ static int make_arena(const struct config *cfg)
 
 	if (fd < 0)
 		return -1;
+	/* Memory goes by pages at least; 0 is one. */
+	if (setup.granule < (__u64)sysconf(_SC_PAGESIZE))
+		setup.granule = 0;
 	if (ioctl(fd, PAGEARENA_IOC_SETUP, &setup) || ioctl(fd, PAGEARENA_IOC_POLICY, &policy) ||
 	    ioctl(fd, PAGEARENA_IOC_INFO, &info)) {
 		int err = errno;
