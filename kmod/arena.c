@@ -270,6 +270,19 @@ free:
 	return ERR_PTR(err);
 }
 
+/* There may be millions of them. */
+static void pa_span_free_last(struct span *s)
+{
+	pa_span_free(s);
+	cond_resched();
+}
+
+static void pa_index_free_last(struct span_index *x)
+{
+	pa_index_free(x);
+	cond_resched();
+}
+
 /**
  * pa_arena_destroy() - give an arena back, with everything in it
  * @arena: an arena without users and mappings
@@ -292,7 +305,7 @@ void pa_arena_destroy(struct pa_arena *arena)
 	pa_shadow_destroy(arena);
 	xa_destroy(&arena->torn);
 	if (arena->ready)
-		span_heap_destroy(&arena->heap, pa_span_free, pa_index_free);
+		span_heap_destroy(&arena->heap, pa_span_free_last, pa_index_free_last);
 	iput(arena->inode);
 	simple_release_fs(&pa_mnt, &pa_mnt_count);
 	pa_quota_release(arena);
@@ -442,17 +455,24 @@ int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft)
 		WRITE_ONCE(arena->limit, limit);
 		WRITE_ONCE(arena->limit_soft, soft);
 	}
-	over = pa_over_limit(arena);
+	/* Until what is free has gone, who touches what was allocated before shall not fail. */
+	over = !err && pa_over_limit(arena);
+	arena->limit_new = over;
 	spin_unlock(&arena->lock);
-	if (!err && over)
+	if (over)
 		err = pa_limit_enforce(arena);
 	if (!err && soft)
 		pa_limit_approach(arena);
-	if (err) {
+	if (over || err) {
 		spin_lock(&arena->lock);
-		WRITE_ONCE(arena->limit, old);
-		WRITE_ONCE(arena->limit_soft, old_soft);
+		arena->limit_new = false;
+		if (err) {
+			WRITE_ONCE(arena->limit, old);
+			WRITE_ONCE(arena->limit_soft, old_soft);
+		}
 		spin_unlock(&arena->lock);
+	}
+	if (err) {
 		if (limit > old)
 			pa_quota_change(arena, limit, old);
 	} else if (limit < old) {

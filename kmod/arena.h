@@ -178,6 +178,7 @@ struct pa_scavenging {
  *	protected by @lock
  * @limit: most bytes that may be backed, 0: no limit; written under @lock
  * @limit_soft: it is a goal; likewise
+ * @limit_new: it was set just now, and more is backed than it allows; under @lock
  * @peak: the most pages that have been present; protected by @lock
  * @scavenge_lock: serialises walks over spans that scavenge
  * @sc: the scavenging that the heap works for; protected by @lock
@@ -192,6 +193,7 @@ struct pa_scavenging {
  * @map_mm: who mapped the arena last; only ever compared
  * @map_base: where the arena's offset 0 would be in that mapping
  * @map_flags: the flags that pa_mmap() gave that mapping
+ * @nr_anew: how often a place was found good for mapping anew, see pa_map_over()
  * @background: the background scavenging
  * @shadows: what the kernel has released by itself not long ago, by chunk number
  * @pool: huge folios that are zeroed in advance
@@ -226,6 +228,7 @@ struct pa_arena {
 	struct pa_chunk *late;
 	u64 limit;
 	bool limit_soft;
+	bool limit_new;
 	u64 peak;
 
 	struct mutex scavenge_lock; /* serialises scavenging */
@@ -243,6 +246,7 @@ struct pa_arena {
 	const void *map_mm;
 	unsigned long map_base;
 	vm_flags_t map_flags;
+	atomic_t nr_anew;
 	struct pa_background background;
 	struct xarray shadows;
 	struct pa_pool pool;

@@ -627,12 +627,13 @@ static u64 pa_free_if_huge(struct pa_arena *arena, const struct pa_chunk *c,
 
 /*
  * May so many more pages be backed?  For what ALLOC has granted there is always room; but
- * before ALLOC has found it, another thread may touch the span already.
+ * before ALLOC has found it, another thread may touch the span already.  And a limit that was
+ * just set is not kept to until enough has been released.
  */
 static bool pa_limit_room(struct pa_arena *arena, unsigned int pages)
 {
 	lockdep_assert_held(&arena->lock);
-	return !arena->limit || arena->limit_soft ||
+	return !arena->limit || arena->limit_soft || arena->limit_new ||
 	       ((pa_nr_backed(arena) + pages) << PAGE_SHIFT) + pa_pool_bytes(arena) <=
 		       arena->limit;
 }
@@ -869,7 +870,7 @@ static bool pa_chunk_fill_mid(struct pa_arena *arena, struct pa_chunk *c, unsign
 	spin_lock(&arena->lock);
 	ok = (span_heap_still(&arena->heap, seq) ||
 	      pa_pages_covered(arena, page, PA_MID_PAGES)) &&
-	     pa_limit_room(arena, PA_MID_PAGES);
+	     !arena->limit_new && pa_limit_room(arena, PA_MID_PAGES);
 	if (ok) {
 		for (i = first; i < end; i++)
 			c->small[i] = folio;
@@ -1244,6 +1245,38 @@ int pa_backing_release(struct pa_arena *arena, u64 offset, u64 len, enum pa_caus
 	pa_race_window(PA_RACE_ZAPPED);
 	*freed += pa_list_put(&list);
 	return 0;
+}
+
+/**
+ * pa_backing_zap() - take pages out of reach that stay where they are
+ * @arena: the arena
+ * @first: first page
+ * @end: the page after the last one
+ *
+ * Nobody may get them by a fault any more; one that has begun is waited for.
+ *
+ * Context: may sleep; takes chunk locks.
+ */
+void pa_backing_zap(struct pa_arena *arena, pgoff_t first, pgoff_t end)
+{
+	unsigned long index = first >> PA_CHUNK_ORDER, last = (end - 1) >> PA_CHUNK_ORDER;
+	struct pa_chunk *c;
+
+	while ((c = pa_chunk_next(arena, &index, last))) {
+		pgoff_t base = (pgoff_t)index << PA_CHUNK_ORDER;
+		unsigned int i = first > base ? first - base : 0;
+		unsigned int to = min_t(pgoff_t, end - base, PA_CHUNK_PAGES);
+
+		mutex_lock(&c->lock);
+		if (c->state != PA_CHUNK_DEAD)
+			for_each_set_bit_from(i, c->present, to)
+				pa_folio_settle(page_folio(pa_chunk_page(c, i)));
+		pa_chunk_unlock_put(arena, c);
+		cond_resched();
+		if (index++ == last)
+			break;
+	}
+	pa_zap(arena, (u64)first << PAGE_SHIFT, (u64)(end - first) << PAGE_SHIFT);
 }
 
 /* What ALLOC asks for */

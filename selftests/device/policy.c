@@ -1227,6 +1227,55 @@ static int set_limit(struct arena *a, __u64 limit, bool soft)
 	return pa_policy_fd(a->fd, &req);
 }
 
+/* Touches what was allocated long before, again and again, with the rest of it out of reach. */
+struct toucher {
+	struct arena *a;
+	__u64 at, len;
+	bool over;
+};
+
+static void *touch_thread(void *arg)
+{
+	struct toucher *t = arg;
+	__u64 i;
+
+	for (i = 0; i < t->len && !__atomic_load_n(&t->over, __ATOMIC_RELAXED); i += pa_page) {
+		CHECK_EQ(pa_poke(t->a->base + t->at + i, 1), 0);
+		usleep(50);
+	}
+	return NULL;
+}
+
+/* A hard limit is set, and what is free has to go for it: nobody who touches his own loses it. */
+static void test_limit_touch(void)
+{
+	const __u64 own = 16 * MiB, warm = 128 * MiB;
+	struct toucher t;
+	pthread_t thread;
+	struct arena a;
+	unsigned int i;
+	__u64 at;
+
+	for (i = 0; i < 4; i++) {
+		pa_open(&a, (struct pagearena_setup){ .arena_bytes = 256 * MiB,
+						      .huge = PAGEARENA_HUGE_NEVER });
+		t = (struct toucher){ .a = &a, .at = pa_alloc(&a, own, 0, 0), .len = own };
+		at = pa_alloc(&a, warm, 0, PAGEARENA_ALLOC_POPULATE);
+		pa_free(&a, at);
+		CHECK(!pthread_create(&thread, NULL, touch_thread, &t));
+		usleep(2000);
+		CHECK_EQ(set_limit(&a, own + MiB, false), 0);
+		__atomic_store_n(&t.over, true, __ATOMIC_RELAXED);
+		CHECK(!pthread_join(thread, NULL));
+		CHECK_EQ(pa_stats(a.fd).nr_fault_failed, 0);
+		CHECK_OP(pa_stats(a.fd).backed, <=, own + MiB);
+		/* From now on it holds. */
+		CHECK_ERR(pa_alloc_fd(a.fd, 2 * MiB, 0, 0, NULL), ENOMEM);
+		pa_check(&a);
+		pa_close(&a);
+	}
+}
+
 static void test_change(void)
 {
 	struct pagearena_policy req, was;
@@ -1729,6 +1778,7 @@ static const struct pa_test tests[] = {
 	{ "a hard limit grants what can be touched", test_hard },
 	{ "a hard limit at random", test_hard_random },
 	{ "POLICY changes the limit", test_change },
+	{ "a hard limit changes while others touch", test_limit_touch },
 	{ "a changed limit breaks huge folios", test_change_huge },
 	{ "poll tells the limit", test_poll },
 	{ "events are 100 ms apart", test_poll_rate },
