@@ -208,8 +208,14 @@ unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsign
 {
 	unsigned long area;
 
-	if (flags & PA_MAP_ANEW && !pa_mapped_at(file, addr, len, pgoff))
-		return -EAGAIN;
+	if (flags & PA_MAP_ANEW) {
+		struct pa_arena *arena = file->private_data;
+
+		if (!pa_mapped_at(file, addr, len, pgoff))
+			return -EAGAIN;
+		/* From here on the core may unmap what is there. */
+		atomic_inc(&arena->nr_anew);
+	}
 	if (!PA_CHUNK_IS_PMD && !addr && len >= PA_CHUNK_SIZE) {
 		area = pa_chunk_get_unmapped_area(file, len, pgoff, flags);
 		if (!IS_ERR_VALUE(area))
@@ -226,8 +232,9 @@ unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsign
  */
 static int pa_map_over(struct file *file, unsigned long addr, unsigned long len, u64 offset)
 {
+	struct pa_arena *arena = file->private_data;
+	int err, nr_anew = atomic_read(&arena->nr_anew);
 	unsigned long ret;
-	int err;
 
 	pa_race_window(PA_RACE_ANEW);
 	ret = vm_mmap(file, addr, len, PROT_READ | PROT_WRITE,
@@ -235,9 +242,10 @@ static int pa_map_over(struct file *file, unsigned long addr, unsigned long len,
 	err = IS_ERR_VALUE(ret) ? (int)ret : 0;
 	/*
 	 * EAGAIN: pa_get_unmapped_area() refused; EINTR: the lock was not even taken.  The
-	 * core, and security modules, refuse before they touch anything.
+	 * core, for a process with too many mappings, and security modules refuse before they ask
+	 * for the place: if nobody asked, nothing was unmapped, and nothing may be mapped.
 	 */
-	if (!err || err == -EAGAIN || err == -EINTR ||
+	if (!err || err == -EAGAIN || err == -EINTR || atomic_read(&arena->nr_anew) == nr_anew ||
 	    pa_mapped(file, addr, len, offset >> PAGE_SHIFT))
 		return err;
 	while (ret == -ENOMEM && !fatal_signal_pending(current)) {

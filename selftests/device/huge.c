@@ -1322,6 +1322,43 @@ static void test_replaced(void)
 	pa_check(&a);
 }
 
+static unsigned int mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned int nr = 0;
+	int c;
+
+	CHECK(f);
+	while ((c = getc(f)) != EOF)
+		nr += c == '\n';
+	fclose(f);
+	return nr;
+}
+
+/*
+ * Where a process has more mappings than it may have, the core maps nothing anew, and says so
+ * before it asks for the place.  What is not mapped there is not to be mapped in its stead.
+ */
+static void test_many_mappings(void)
+{
+	struct arena a;
+	__u64 at[2];
+	int i;
+
+	open_arena(&a, PAGEARENA_HUGE_NEVER, 64 * MiB);
+	for (i = 0; i < 2; i++)
+		at[i] = part_live(&a, HUGE, i);
+	CHECK(!munmap(a.base + at[0], HUGE));
+	pa_set_u64("/proc/sys/vm/max_map_count", mappings() - 3);
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(pa_promote(&a, at[i]), PAGEARENA_PROMOTE_DONE);
+	CHECK_EQ(pa_peek(a.base + at[0], NULL), SIGSEGV);
+	CHECK(pa_filled(a.base + at[1], HUGE, 1));
+	pa_set_u64("/proc/sys/vm/max_map_count", 65530);
+	pa_check(&a);
+	pa_close(&a);
+}
+
 /* Other mappings see the same contents, before and after; a child has none at all. */
 static void test_others(void)
 {
@@ -1780,6 +1817,7 @@ static const struct pa_test tests[] = {
 	{ "small chunks of 64 KiB folios", test_mid },
 	{ "mappings that were changed stay so", test_changed },
 	{ "mappings that are gone stay so", test_replaced },
+	{ "mappings that are gone stay so, where there are too many", test_many_mappings },
 	{ "other mappings and processes", test_others },
 	{ "policy", test_policy },
 	{ "background promotion", test_background },
