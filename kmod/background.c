@@ -341,6 +341,8 @@ static void pa_serve(struct pa_arena *arena)
 	spin_lock_irq(&pa_queue_lock);
 	pa_serving = NULL;
 	spin_unlock_irq(&pa_queue_lock);
+	/* wake_up_var() looks for who waits; pairs with the barrier of who begins to. */
+	smp_mb();
 	wake_up_var(&pa_serving);
 }
 
