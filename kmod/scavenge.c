@@ -14,6 +14,7 @@
 
 #include "arena.h"
 #include "backing.h"
+#include "background.h"
 #include "promote.h"
 #include "reclaim.h"
 #include "trace.h"
@@ -390,6 +391,7 @@ int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u6
 	};
 	struct span_heap *heap = &arena->heap;
 	u64 page = offset >> heap->cfg.page_shift, end = (offset + len) >> heap->cfg.page_shift;
+	unsigned int passed = 0;
 	int err = 0;
 
 	if (flags & PAGEARENA_SCAVENGE_BREAK)
@@ -405,7 +407,7 @@ int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u6
 		if (!s)
 			break;
 		page = s->base + s->npages;
-		if (s->state != SPAN_FREE || s->scavenged)
+		if ((s->state != SPAN_FREE || s->scavenged) && ++passed % PA_HOLD_SPANS)
 			continue;
 		arena->sc = &sc;
 		if (span_heap_scavenge(heap, s) == -EUCLEAN)

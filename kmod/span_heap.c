@@ -1064,6 +1064,7 @@ static int heap_take(struct span_heap *heap, u64 base, u64 npages, struct span *
 {
 	u64 end = base + npages, sys = heap->stats.heap_sys >> heap->cfg.page_shift;
 	struct span *s, *next, *first = NULL;
+	unsigned int pieces = 0;
 	bool scavenged = true;
 	int err;
 
@@ -1072,9 +1073,12 @@ static int heap_take(struct span_heap *heap, u64 base, u64 npages, struct span *
 	if (!span_heap_ready(heap) || end < base ||
 	    end > heap->cfg.size >> heap->cfg.page_shift)
 		return -ENOMEM;
-	for (s = span_heap_find(heap, base); s && s->base < end; s = addr_next(s))
+	for (s = span_heap_find(heap, base); s && s->base < end; s = addr_next(s)) {
 		if (s->state != SPAN_FREE)
 			return s->state == SPAN_INUSE ? -EEXIST : -EBUSY;
+		if (++pieces > SPAN_HEAP_PIECES_MAX)
+			return -ENOMEM;
+	}
 	recent_flush(heap);
 	if (end > sys) {
 		err = heap_grow_to(heap, end);
@@ -1246,8 +1250,9 @@ int span_heap_alloc(struct span_heap *heap, u64 npages, u64 align, struct span *
  *
  * Context: heap lock; atomic.
  * Return: 0; -EINVAL; -EEXIST if part of the range is allocated; -EBUSY if part of it is in
- * transit; -ENOMEM if it reaches beyond the arena, or there are not the
- * spares of span_heap_ready(); -EUCLEAN.  On error nothing has changed.
+ * transit; -ENOMEM if it reaches beyond the arena, more than %SPAN_HEAP_PIECES_MAX free spans lie
+ * in it, or there are not the spares of span_heap_ready(); -EUCLEAN.  On error nothing has
+ * changed.
  */
 int span_heap_alloc_at(struct span_heap *heap, u64 base, u64 npages, struct span **res,
 		       bool *was_scavenged)
@@ -1281,8 +1286,8 @@ int span_heap_alloc_at(struct span_heap *heap, u64 base, u64 npages, struct span
  * Context: heap lock; in a debug heap &span_heap_ops.fault may drop it, and the span may be
  * gone afterwards.
  * Return: 0; -EINVAL; -ENOENT if no allocated span begins at @base; -EEXIST if what lies
- * behind it is allocated; -EBUSY if it is in transit; -ENOMEM if the arena ends there, or
- * there are not the spares of span_heap_ready(); -EUCLEAN.  On error nothing has changed.
+ * behind it is allocated; -EBUSY if it is in transit; -ENOMEM as for span_heap_alloc_at();
+ * -EUCLEAN.  On error nothing has changed.
  */
 int span_heap_resize(struct span_heap *heap, u64 base, u64 old_npages, u64 npages, u64 now,
 		     struct span **res, bool *was_scavenged)

@@ -38,6 +38,14 @@ struct span_heap;
 /** SPAN_HEAP_MAX_SHIFT - an arena is smaller than 1 << SPAN_HEAP_MAX_SHIFT span pages */
 #define SPAN_HEAP_MAX_SHIFT	48
 
+/**
+ * SPAN_HEAP_PIECES_MAX - most free spans that one call makes one of
+ *
+ * Bounds the time for which the heap lock is held.  Neighbours grow together, so there are so many
+ * in a range only where scavenged ones and others take turns.
+ */
+#define SPAN_HEAP_PIECES_MAX	65536
+
 /** SPAN_HEAP_TIES - number of equally good spans among which SPAN_FIT_PLACED looks */
 #define SPAN_HEAP_TIES		8
 

@@ -4,8 +4,9 @@
  * the rotations (see userlib/compat/linux/rbtree.h), in a heap of a thousand spans and in
  * one of a hundred thousand.  No operation may take more than VISITS * log2(n), and the
  * larger heap may not need more on average than the logarithms' ratio and half as much
- * again.
+ * again.  What takes as long as there are free spans in a range has a bound.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,11 +223,57 @@ static bool test(int fit, u64 granule_shift)
 	return good;
 }
 
+/* Free spans and scavenged ones by turns, which do not merge: one too many for a call, and not. */
+static bool pieces(void)
+{
+	const u64 n = SPAN_HEAP_PIECES_MAX + 2;
+	struct span_heap_config cfg = {
+		.page_shift = 12, .granule_shift = 12, .huge_shift = 21,
+		.size = (n + 8) << 12, .growth = (n + 8) << 12,
+		.fit = SPAN_FIT_FIRST,
+	};
+	struct span_heap_stats before;
+	struct span_heap heap;
+	struct span *s;
+	bool good;
+	u64 i, odd;
+
+	if (span_heap_init(&heap, &cfg, &ops, NULL))
+		abort();
+	for (i = 0; i < n; i++) {
+		add_spares(&heap);
+		if (span_heap_alloc(&heap, 1, 0, &s, NULL) || s->base != i)
+			abort();
+	}
+	for (odd = 0; odd < 2; odd++)
+		for (i = odd; i < n; i += 2) {
+			add_spares(&heap);
+			if (span_heap_free(&heap, i, 0, ++now))
+				abort();
+			if (!odd && span_heap_scavenge(&heap, span_heap_find(&heap, i)) != 4096)
+				abort();
+		}
+	span_heap_settle(&heap);
+	add_spares(&heap);
+	before = heap.stats;
+	good = before.spans_free + before.spans_scavenged > n;
+	good = good && span_heap_alloc_at(&heap, 0, n, &s, NULL) == -ENOMEM;
+	good = good && !memcmp(&before, &heap.stats, sizeof(before));
+	good = good && !span_heap_alloc_at(&heap, 0, 1, &s, NULL);
+	add_spares(&heap);
+	good = good && span_heap_resize(&heap, 0, 1, n, ++now, &s, NULL) == -ENOMEM;
+	good = good && !span_heap_resize(&heap, 0, 1, n - 1, ++now, &s, NULL);
+	good = good && s->npages == n - 1 && !span_heap_recount(&heap, NULL);
+	span_heap_destroy(&heap, free_span, free_index);
+	return good;
+}
+
 int main(void)
 {
 	int fit;
 
-	tap_plan(2 * ARRAY_SIZE(fits));
+	tap_plan(2 * ARRAY_SIZE(fits) + 1);
+	tap_ok(pieces(), "a bound for the free spans that become one");
 	for (fit = 0; fit < (int)ARRAY_SIZE(fits); fit++) {
 		tap_ok(test(fit, 12), "scale: %s fit, G = P", fits[fit]);
 		tap_ok(test(fit, 14), "scale: %s fit, G = 4 P", fits[fit]);

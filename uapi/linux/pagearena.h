@@ -263,7 +263,8 @@ struct pagearena_setup {
  * grown to, and within the arena.
  *
  * Errors: EBADFD, EINVAL, EOVERFLOW (@length does not fit when rounded up), ENOMEM
- * (no room in the arena, over the limit, or %PAGEARENA_ALLOC_POPULATE found no memory),
+ * (no room in the arena, over the limit, %PAGEARENA_ALLOC_POPULATE found no memory, or with
+ * %PAGEARENA_ALLOC_FIXED more than 65536 free spans lie there, which SCAVENGE makes one of),
  * EEXIST (%PAGEARENA_ALLOC_FIXED: part of the range is allocated), EBUSY (likewise: part of
  * it is being released), EINTR (a fatal signal).
  */
@@ -315,7 +316,8 @@ struct pagearena_free {
  * Errors: EBADFD, EINVAL (misaligned @offset, @length is 0, or @old_length is not that of the
  * span), EOVERFLOW, ENOENT (as for FREE), EEXIST (what lies behind the span is not free, or
  * not enough), EBUSY (it is being released), ENOMEM (past the end of the arena, over the
- * limit, or %PAGEARENA_ALLOC_POPULATE found no memory), EINTR (a fatal signal).
+ * limit, more than 65536 free spans lie there, or %PAGEARENA_ALLOC_POPULATE found no memory),
+ * EINTR (a fatal signal).
  */
 struct pagearena_resize {
 	__u32 size;
