@@ -182,12 +182,15 @@ static inline bool pa_arena_maps(const struct pa_arena *arena)
  * pa_arena_mid() - are small chunks of an arena backed by folios of 64 KiB?
  * @arena: an arena that is set up
  *
+ * These are mapped whole, so not where freed memory shall be out of reach.
+ *
  * Context: any.
  */
 static inline bool pa_arena_mid(const struct pa_arena *arena)
 {
 	return PA_MID_ORDER && (PA_MAPS_LARGE_FOLIOS || pa_arena_maps(arena)) &&
-	       arena->setup.granule >= 1UL << PA_MID_SHIFT;
+	       arena->setup.granule >= 1UL << PA_MID_SHIFT &&
+	       !(arena->setup.flags & PAGEARENA_SETUP_DEBUG);
 }
 
 /**
@@ -246,6 +249,7 @@ void pa_chunk_account(struct pa_arena *arena, struct pa_chunk *c, const unsigned
 bool pa_limit_allows(struct pa_arena *arena, const struct pa_chunk *c, const unsigned long *live);
 bool pa_chunk_unscavenge(struct pa_arena *arena, unsigned long index);
 void pa_zap(struct pa_arena *arena, u64 offset, u64 len);
+void pa_backing_zap(struct pa_arena *arena, pgoff_t first, pgoff_t end);
 void pa_folio_settle(struct folio *folio);
 void pa_chunk_torn(struct pa_arena *arena, struct pa_chunk *c);
 void pa_small_free(struct folio **small);

@@ -313,8 +313,7 @@ static int pa_step_finish(struct pa_arena *arena, struct pa_step *step, int err)
 	if (step->todo & PA_TODO_TELL_LIMIT)
 		pa_pressure(arena, PAGEARENA_PRESSURE_LIMIT);
 	if (step->todo & PA_TODO_ZAP)
-		pa_zap(arena, (u64)step->zap_first << PAGE_SHIFT,
-		       (u64)(step->zap_end - step->zap_first) << PAGE_SHIFT);
+		pa_backing_zap(arena, step->zap_first, step->zap_end);
 	if (err)
 		return err;
 	if (step->todo & PA_TODO_THP)

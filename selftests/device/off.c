@@ -362,6 +362,36 @@ static void test_debug(void)
 	pa_close(&a);
 }
 
+/* Nor does it come back with a neighbour that is touched later. */
+static void test_debug_neighbour(void)
+{
+	struct pagearena_setup setup = {
+		.arena_bytes = 64 * MiB,
+		.span_page = 4 * KiB,
+		.granule = MID,
+		.flags = PAGEARENA_SETUP_DEBUG,
+	};
+	static const __u32 policies[] = { PAGEARENA_HUGE_OFF, PAGEARENA_HUGE_NEVER };
+	struct arena a;
+	unsigned int i;
+	__u64 at, b;
+
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		setup.huge = policies[i];
+		pa_open(&a, setup);
+		if (MID <= pa_info(a.fd).page_size)
+			SKIP("a page has 64 KiB");
+		at = pa_alloc(&a, MID / 2, MID, 0);
+		b = pa_alloc(&a, MID / 2, 0, PAGEARENA_ALLOC_POPULATE);
+		CHECK_EQ(b, at + MID / 2);
+		pa_free(&a, b);
+		CHECK_EQ(pa_poke(a.base + at, 1), 0);
+		CHECK_EQ(pa_peek(a.base + b, NULL), SIGSEGV);
+		pa_check(&a);
+		pa_close(&a);
+	}
+}
+
 static const struct pa_test tests[] = {
 	{ "set up, PROMOTE refused", test_setup },
 	{ "faults", test_faults },
@@ -372,6 +402,7 @@ static const struct pa_test tests[] = {
 	{ "nothing is leaked", test_leak },
 	{ "threads", test_threads },
 	{ "debug", test_debug },
+	{ "debug, a neighbour", test_debug_neighbour },
 };
 
 PA_MAIN(tests)
