@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "pagearena.h"
 
@@ -66,6 +67,14 @@ static inline int fail(int err)
 {
 	errno = err;
 	return -1;
+}
+
+static inline uint64_t pa_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 #ifdef PAGEARENA_KERNEL_ONLY

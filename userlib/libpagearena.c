@@ -577,8 +577,9 @@ int pagearena_scavenge(struct pagearena *a, uint64_t bytes, uint64_t min_age_ns,
 int pagearena_promote_ex(struct pagearena *a, const void *ptr, size_t length,
 			 struct pagearena_promote *req)
 {
-	uint64_t done, pos, end, mask = a->huge_size - 1;
+	uint64_t done, pos, end, mask = a->huge_size - 1, begin = 0, passed;
 	struct pagearena_promote s;
+	uint64_t left = req->deadline_ns;
 	uint32_t told = 0;
 	unsigned int i;
 	int ret;
@@ -591,12 +592,15 @@ int pagearena_promote_ex(struct pagearena *a, const void *ptr, size_t length,
 		return fail(EINVAL);
 	end = (pos + length) & ~mask;
 	pos = (pos + mask) & ~mask;
+	if (req->deadline_ns)
+		begin = pa_now_ns();
 
 	while (pos < end) {
 		s = *req;
 		s.size = sizeof(s);
 		s.offset = pos;
 		s.length = end - pos;
+		s.deadline_ns = left;
 		s.nr_results = req->nr_results - told;
 		s.results = s.nr_results ? req->results + told * sizeof(uint32_t) : 0;
 		memset(s.counts, 0, sizeof(s.counts));
@@ -611,6 +615,11 @@ int pagearena_promote_ex(struct pagearena *a, const void *ptr, size_t length,
 			return ret;
 		/* Chunks are taken in order: go on behind those that are counted. */
 		pos += done * a->huge_size;
+		if (req->deadline_ns) {
+			/* 0 would be none. */
+			passed = pa_now_ns() - begin;
+			left = req->deadline_ns > passed ? req->deadline_ns - passed : 1;
+		}
 		told += done < s.nr_results ? (uint32_t)done : s.nr_results;
 	}
 	return 0;

@@ -20,7 +20,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -56,6 +55,9 @@
  * @base: where it is mapped, NULL: not yet
  * @id: its number
  * @page: bytes of an MMU page
+ * @process: which process it belongs to, see process
+ * @from: begin of the range that is being scavenged
+ * @to: its end
  * @looked: when old free memory was looked for
  * @backed_peak: the most that was backed, as far as it was looked at
  * @zeroed: bytes cleared for PAGEARENA_ALLOC_ZERO
@@ -72,6 +74,9 @@ struct user_arena {
 	char *base;
 	uint64_t id;
 	uint64_t page;
+	unsigned int process;
+	uint64_t from;
+	uint64_t to;
 	uint64_t looked;
 	uint64_t backed_peak;
 	uint64_t zeroed;
@@ -83,16 +88,8 @@ static struct user_arena *_Atomic arenas;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static uint64_t last_id;
-/* Of a forked child: the heaps are copies of the parent's, and of no use. */
-static atomic_bool forked;
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
+/* Grows by one with each fork(): in a child the heaps of others are copies, and of no use. */
+static atomic_uint process;
 
 static bool aligned(uint64_t n, uint64_t to)
 {
@@ -152,8 +149,21 @@ static int release(void *ctx, u64 offset, u64 len)
 			 (off_t)len) ? -errno : 0;
 }
 
+/* Of a span, only what lies in the range that is being scavenged. */
+static bool trim(void *ctx, u64 *offset, u64 *len)
+{
+	const struct user_arena *u = ctx;
+	u64 from = *offset > u->from ? *offset : u->from;
+	u64 to = *offset + *len < u->to ? *offset + *len : u->to;
+
+	*offset = from;
+	*len = from < to ? to - from : 0;
+	return *len;
+}
+
 static const struct span_heap_ops heap_ops = {
 	.unused = release,
+	.trim = trim,
 };
 
 static bool fill_spares(struct user_arena *u)
@@ -196,25 +206,79 @@ static void look_for_old(struct user_arena *u, uint64_t now)
 						  warm(u) - keep, NULL);
 }
 
-/* Is there room for so much more within the limit?  Free memory goes for it. */
-static bool within_limit(struct user_arena *u, uint64_t more)
+/* May so much more be allocated, if all that is free goes for it? */
+static bool within_limit(const struct user_arena *u, uint64_t more)
 {
-	uint64_t inuse = u->heap.stats.heap_inuse, limit = u->policy.limit, over;
+	return !u->policy.limit || u->policy.limit_soft ||
+	       u->heap.stats.heap_inuse + more <= u->policy.limit;
+}
 
-	if (!limit)
-		return true;
-	if (inuse + more > limit && !u->policy.limit_soft)
-		return false;
-	over = inuse + more + warm(u);
-	over = over > limit ? over - limit : 0;
-	if (over && fill_spares(u))
-		u->limited += span_heap_scavenge_bytes(&u->heap, over, NULL);
-	return true;
+/* May spans share an MMU page? */
+static bool shares(const struct user_arena *u)
+{
+	return u->setup.span_page < u->page;
+}
+
+/* What counts against a limit, at most: all that is allocated, and what is free and warm. */
+static uint64_t held_at_most(const struct user_arena *u)
+{
+	const struct span_heap_stats *h = &u->heap.stats;
+
+	/* A span that is smaller than a page takes all of it. */
+	return h->heap_inuse + warm(u) + (shares(u) ? h->spans_inuse * 2 * u->page : 0);
+}
+
+/* The same, counted: of what is free, no more than has memory. */
+static uint64_t held(struct user_arena *u)
+{
+	uint64_t sum = 0, backed = backed_bytes(u), inuse = 0, from, to, end = 0;
+	struct span *s;
+
+	for (s = span_heap_first(&u->heap); s; s = span_heap_next(s)) {
+		if (s->state != SPAN_INUSE)
+			continue;
+		from = span_offset(s, &u->heap) & ~(u->page - 1);
+		to = span_offset(s, &u->heap) + span_bytes(s, &u->heap);
+		to = (to + u->page - 1) & ~(u->page - 1);
+		/* Pages that the span before has a part of are counted. */
+		from = from > end ? from : end;
+		if (from >= to)
+			continue;
+		sum += to - from;
+		inuse += backed_in(u, from, to - from);
+		end = to;
+	}
+	return sum + (backed > inuse ? backed - inuse : 0);
+}
+
+/* Releases free memory until the limit holds.  A soft one is a goal. */
+static int keep_to_limit(struct user_arena *u)
+{
+	uint64_t limit = u->policy.limit, sum = held_at_most(u), freed;
+
+	if (!limit || sum <= limit)
+		return 0;
+	/* Most of the time that is enough, and nothing has to be counted. */
+	if (!shares(u) && fill_spares(u))
+		u->limited += span_heap_scavenge_bytes(&u->heap, sum - limit, NULL);
+	while (held_at_most(u) > limit && (sum = held(u)) > limit) {
+		freed = fill_spares(u) ? span_heap_scavenge_bytes(&u->heap, sum - limit, NULL) : 0;
+		u->limited += freed;
+		if (!freed)
+			return u->policy.limit_soft ? 0 : -ENOMEM;
+	}
+	return 0;
 }
 
 /*
- * The calls.  Each returns 0 or a negative errno.
+ * The calls.  Each returns 0 or a negative errno, and then what it wrote to its structure is lost.
  */
+
+/* What an entry of the page middle directory maps: as many pages as a page has entries. */
+static uint64_t pmd_size(const struct user_arena *u)
+{
+	return u->page / 8 * u->page;
+}
 
 static int do_info(struct user_arena *u, struct pagearena_info *info)
 {
@@ -227,7 +291,7 @@ static int do_info(struct user_arena *u, struct pagearena_info *info)
 	info->abi_version = PAGEARENA_ABI_VERSION;
 	info->page_size = (uint32_t)u->page;
 	info->huge_size = HUGE_BYTES;
-	info->pmd_size = HUGE_BYTES;
+	info->pmd_size = pmd_size(u);
 	info->span_page_min = SPAN_PAGE_MIN;
 	info->span_page_max = HUGE_BYTES;
 	info->arena_bytes_max = ARENA_MAX;
@@ -311,11 +375,18 @@ static int prepare(struct user_arena *u, uint64_t offset, uint64_t length, uint3
 		*out = PAGEARENA_ALLOCED_ZERO;
 	}
 	if (flags & PAGEARENA_ALLOC_POPULATE) {
-		uint64_t part = offset & (u->page - 1);
+		uint64_t part = offset & (u->page - 1), at;
+		int err;
 
-		if (!u->base || madvise(u->base + offset - part, (size_t)(length + part),
-					MADV_POPULATE_WRITE))
+		if (!u->base)
 			return -ENOMEM;
+		err = madvise(u->base + offset - part, (size_t)(length + part),
+			      MADV_POPULATE_WRITE) ? errno : 0;
+		if (err && err != EINVAL)
+			return -ENOMEM;
+		/* Before 5.14. */
+		for (at = offset; err && at < offset + length; at += u->page - (at & (u->page - 1)))
+			atomic_fetch_or((atomic_char *)(u->base + at), 0);
 		*out |= PAGEARENA_ALLOCED_BACKED;
 	}
 	return 0;
@@ -340,9 +411,6 @@ static int do_alloc(struct user_arena *u, struct pagearena_alloc *a)
 		return -EOVERFLOW;
 	if (fixed && a->offset + (pages << shift) < a->offset)
 		return -EOVERFLOW;
-	if (fixed && (a->offset >= u->setup.arena_bytes ||
-		      pages << shift > u->setup.arena_bytes - a->offset))
-		return -EINVAL;
 	if (pages > SPAN_HEAP_MAX_PAGES || !within_limit(u, pages << shift) || !fill_spares(u))
 		return -ENOMEM;
 	if (fixed)
@@ -353,34 +421,35 @@ static int do_alloc(struct user_arena *u, struct pagearena_alloc *a)
 		return err;
 	a->offset = span_offset(s, &u->heap);
 	a->length = pages << shift;
-	err = prepare(u, a->offset, a->length, a->flags, s->needzero, &a->out_flags);
-	if (err)
-		span_heap_free_span(&u->heap, s, now_ns());
+	err = keep_to_limit(u);
+	if (!err)
+		err = prepare(u, a->offset, a->length, a->flags, s->needzero, &a->out_flags);
+	if (err && fill_spares(u))
+		span_heap_free_span(&u->heap, s, pa_now_ns());
 	return err;
 }
 
 static int do_free(struct user_arena *u, const struct pagearena_free *f)
 {
 	unsigned int shift = log2_of(u->setup.span_page);
-	uint64_t pages = f->length ? pages_of(u, f->length) : 0, now = now_ns();
-	int err;
+	uint64_t pages = f->length ? pages_of(u, f->length) : 0, now = pa_now_ns();
 
 	if (f->flags || !aligned(f->offset, u->setup.span_page))
 		return -EINVAL;
 	if (f->length && !pages)
 		return -EOVERFLOW;
+	/* Before: what it grows together with is as young as it is. */
+	look_for_old(u, now);
 	if (!fill_spares(u))
 		return -ENOMEM;
-	err = span_heap_free(&u->heap, f->offset >> shift, pages, now);
-	if (!err)
-		look_for_old(u, now);
-	return err;
+	return span_heap_free(&u->heap, f->offset >> shift, pages, now);
 }
 
 static int do_resize(struct user_arena *u, struct pagearena_resize *r)
 {
 	unsigned int shift = log2_of(u->setup.span_page);
 	uint64_t old = r->old_length ? pages_of(u, r->old_length) : 0, pages, had;
+	uint64_t now = pa_now_ns();
 	bool needzero;
 	struct span *s;
 	int err;
@@ -398,18 +467,20 @@ static int do_resize(struct user_arena *u, struct pagearena_resize *r)
 	if (pages > SPAN_HEAP_MAX_PAGES || !fill_spares(u) ||
 	    (pages > had && !within_limit(u, (pages - had) << shift)))
 		return -ENOMEM;
-	err = span_heap_resize(&u->heap, r->offset >> shift, had, pages, now_ns(), &s, NULL);
+	err = span_heap_resize(&u->heap, r->offset >> shift, had, pages, now, &s, NULL);
 	if (err)
 		return err;
 	r->out_flags = PAGEARENA_ALLOCED_ZERO | PAGEARENA_ALLOCED_BACKED;
 	if (pages > had) {
 		needzero = s->needzero;
-		err = prepare(u, r->offset + (had << shift), (pages - had) << shift, r->flags,
-			      needzero, &r->out_flags);
+		err = keep_to_limit(u);
+		if (!err)
+			err = prepare(u, r->offset + (had << shift), (pages - had) << shift,
+				      r->flags, needzero, &r->out_flags);
 		if (err) {
 			if (fill_spares(u))
-				span_heap_resize(&u->heap, r->offset >> shift, pages, had, now_ns(),
-						 &s, NULL);
+				span_heap_resize(&u->heap, r->offset >> shift, pages, had, now, &s,
+						 NULL);
 			return err;
 		}
 	}
@@ -430,7 +501,7 @@ static int do_scavenge(struct user_arena *u, struct pagearena_scavenge *s)
 		return -ENOMEM;
 	before = backed_bytes(u);
 	if (s->min_age_ns)
-		s->released = span_heap_scavenge_age(&u->heap, now_ns(), s->min_age_ns, s->bytes,
+		s->released = span_heap_scavenge_age(&u->heap, pa_now_ns(), s->min_age_ns, s->bytes,
 						     NULL);
 	else
 		s->released = span_heap_scavenge_bytes(&u->heap, s->bytes, NULL);
@@ -445,6 +516,7 @@ static uint32_t promote_chunk(struct user_arena *u, uint64_t offset, uint32_t de
 {
 	uint64_t end = offset + HUGE_BYTES, live = 0, from, to;
 	struct span *s = span_heap_find(&u->heap, offset >> log2_of(u->setup.span_page));
+	bool done;
 
 	if (end > u->heap.stats.heap_sys)
 		return PAGEARENA_PROMOTE_BUSY;
@@ -461,9 +533,17 @@ static uint32_t promote_chunk(struct user_arena *u, uint64_t offset, uint32_t de
 		return PAGEARENA_PROMOTE_EMPTY;
 	if (live * 100 < HUGE_BYTES * density)
 		return PAGEARENA_PROMOTE_SPARSE;
-	if (u->base && !madvise(u->base + offset, HUGE_BYTES, MADV_COLLAPSE))
-		return PAGEARENA_PROMOTE_DONE;
-	return PAGEARENA_PROMOTE_NOMEM;
+	/* Of a range with no whole PMD in it the kernel says that it is done. */
+	if (!u->base || pmd_size(u) != HUGE_BYTES ||
+	    !aligned((uintptr_t)u->base + offset, HUGE_BYTES))
+		return PAGEARENA_PROMOTE_NOMEM;
+	/* It is by this call alone that such an arena has huge pages. */
+	if (u->setup.huge == PAGEARENA_HUGE_NEVER)
+		madvise(u->base + offset, HUGE_BYTES, MADV_HUGEPAGE);
+	done = !madvise(u->base + offset, HUGE_BYTES, MADV_COLLAPSE);
+	if (u->setup.huge == PAGEARENA_HUGE_NEVER)
+		madvise(u->base + offset, HUGE_BYTES, MADV_NOHUGEPAGE);
+	return done ? PAGEARENA_PROMOTE_DONE : PAGEARENA_PROMOTE_NOMEM;
 }
 
 static int do_promote(struct user_arena *u, struct pagearena_promote *p)
@@ -483,9 +563,10 @@ static int do_promote(struct user_arena *u, struct pagearena_promote *p)
 		return -EINVAL;
 	if (u->setup.huge == PAGEARENA_HUGE_OFF)
 		return -EOPNOTSUPP;
-	deadline = p->deadline_ns ? now_ns() + p->deadline_ns : UINT64_MAX;
+	if (!p->deadline_ns || __builtin_add_overflow(pa_now_ns(), p->deadline_ns, &deadline))
+		deadline = UINT64_MAX;
 	for (i = 0; i < n; i++) {
-		what = now_ns() > deadline ? PAGEARENA_PROMOTE_DEADLINE :
+		what = pa_now_ns() > deadline ? PAGEARENA_PROMOTE_DEADLINE :
 			promote_chunk(u, p->offset + (i << HUGE_SHIFT), p->min_density);
 		p->counts[what]++;
 		if (i < p->nr_results)
@@ -496,7 +577,7 @@ static int do_promote(struct user_arena *u, struct pagearena_promote *p)
 
 static void fill_span(struct user_arena *u, const struct span *s, struct pagearena_span *to)
 {
-	uint64_t now = now_ns();
+	uint64_t now = pa_now_ns();
 
 	memset(to, 0, sizeof(*to));
 	to->offset = span_offset(s, &u->heap);
@@ -558,7 +639,7 @@ static int do_spans(struct user_arena *u, struct pagearena_spans *q)
 	uint32_t room = q->count;
 	struct span *s;
 
-	if (q->flags || q->__pad || !room)
+	if (q->flags || q->__pad || !room || q->offset > u->setup.arena_bytes)
 		return -EINVAL;
 	q->count = 0;
 	s = q->offset < u->heap.stats.heap_sys ?
@@ -572,9 +653,11 @@ static int do_spans(struct user_arena *u, struct pagearena_spans *q)
 
 static int do_query(struct user_arena *u, struct pagearena_query *q)
 {
+	static const struct pagearena_span none;
 	struct span *s;
 
-	if (q->flags || q->offset >= u->setup.arena_bytes)
+	if (q->flags || memcmp(&q->span, &none, sizeof(none)) ||
+	    q->offset >= u->setup.arena_bytes)
 		return -EINVAL;
 	s = span_heap_find(&u->heap, q->offset >> log2_of(u->setup.span_page));
 	if (!s)
@@ -585,8 +668,9 @@ static int do_query(struct user_arena *u, struct pagearena_query *q)
 
 static int do_policy(struct user_arena *u, struct pagearena_policy *p)
 {
-	struct pagearena_policy new = u->policy;
-	uint32_t size = p->size;
+	struct pagearena_policy new = u->policy, old = u->policy;
+	uint32_t size = p->size, set = p->set;
+	int err;
 
 	if (p->set >> 7 || p->__pad || p->promote_percent > 100 || p->promote_density > 100 ||
 	    p->scavenge_percent > 100 || p->retain_percent > 1000 || p->limit_soft > 1 ||
@@ -618,19 +702,23 @@ static int do_policy(struct user_arena *u, struct pagearena_policy *p)
 		new.limit_soft = p->limit_soft;
 	}
 	u->policy = new;
-	if (p->set & PAGEARENA_POLICY_LIMIT)
-		within_limit(u, 0);
+	err = p->set & PAGEARENA_POLICY_LIMIT ? keep_to_limit(u) : 0;
+	if (err) {
+		u->policy = old;
+		return err;
+	}
 	*p = u->policy;
 	p->size = size;
-	p->set = 0;
+	p->set = set;
 	return 0;
 }
 
 /* Gives back the free memory of a range. */
 static int scavenge_range(struct user_arena *u, struct pagearena_op *op)
 {
-	uint64_t end = op->offset + op->length, before = backed_bytes(u), unit;
-	struct span *s, *next;
+	uint64_t end = op->offset + op->length, before = backed_bytes(u), unit, at, next;
+	struct span *s;
+	int err = 0;
 
 	unit = u->setup.span_page > u->setup.granule ? u->setup.span_page : u->setup.granule;
 	if (op->flags & ~(PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE) || op->align ||
@@ -642,30 +730,28 @@ static int scavenge_range(struct user_arena *u, struct pagearena_op *op)
 	if (end > u->setup.arena_bytes)
 		return -EINVAL;
 	span_heap_settle(&u->heap);
-	s = span_heap_find(&u->heap, op->offset >> log2_of(u->setup.span_page));
-	for (; s && span_offset(s, &u->heap) < end; s = next) {
-		uint64_t from = span_offset(s, &u->heap), to = from + span_bytes(s, &u->heap);
-
-		next = span_heap_next(s);
+	/* Of a span that lies across an end, the part that lies within. */
+	u->from = op->offset;
+	u->to = end;
+	for (at = op->offset; at < end; at = next) {
+		s = span_heap_find(&u->heap, at >> log2_of(u->setup.span_page));
+		if (!s)
+			break;
+		next = span_offset(s, &u->heap) + span_bytes(s, &u->heap);
 		if (s->state != SPAN_FREE || s->scavenged)
 			continue;
-		if (from >= op->offset && to <= end) {
-			/* Whole: it may join its neighbours, so the next one is looked for. */
-			span_heap_scavenge(&u->heap, s);
-			next = span_heap_find(&u->heap, to >> log2_of(u->setup.span_page));
-		} else {
-			/* Only its memory; the span stays what it is. */
-			from = from > op->offset ? from : op->offset;
-			to = to < end ? to : end;
-			from = (from + u->setup.granule - 1) & ~(u->setup.granule - 1);
-			to &= ~(u->setup.granule - 1);
-			if (from < to)
-				release(u, from, to - from);
+		/* It may join its neighbours, so the next one is looked for. */
+		if (!fill_spares(u)) {
+			err = -ENOMEM;
+			break;
 		}
+		span_heap_scavenge(&u->heap, s);
 	}
+	u->from = 0;
+	u->to = UINT64_MAX;
 	op->length = backed_bytes(u);
 	op->length = op->length < before ? before - op->length : 0;
-	return 0;
+	return err;
 }
 
 static int do_op(struct user_arena *u, struct pagearena_op *op)
@@ -679,7 +765,7 @@ static int do_op(struct user_arena *u, struct pagearena_op *op)
 	op->out_flags = 0;
 	switch (op->op) {
 	case PAGEARENA_OP_NOP:
-		return 0;
+		return op->flags || op->offset || op->length || op->align ? -EINVAL : 0;
 	case PAGEARENA_OP_ALLOC:
 		a.flags = op->flags;
 		a.length = op->length;
@@ -708,7 +794,7 @@ static int do_op(struct user_arena *u, struct pagearena_op *op)
 		}
 		return err;
 	case PAGEARENA_OP_SCAVENGE:
-		return fill_spares(u) ? scavenge_range(u, op) : -ENOMEM;
+		return scavenge_range(u, op);
 	case PAGEARENA_OP_PROMOTE:
 		p.flags = op->flags;
 		p.offset = op->offset;
@@ -736,14 +822,17 @@ static int do_batch(struct user_arena *u, struct pagearena_batch *b)
 	return 0;
 }
 
-/* The structures only grow: one that is longer than ours must be zero there. */
-static int check_size(const void *arg, size_t ours)
+/*
+ * The structures only grow: one that is longer than ours must be zero there.  @min is the size that
+ * was published first.
+ */
+static int check_size(const void *arg, size_t ours, size_t min)
 {
 	const unsigned char *bytes = arg;
 	uint32_t size, i;
 
 	memcpy(&size, arg, sizeof(size));
-	if (size < ours)
+	if (size < min)
 		return -EINVAL;
 	if (size > 4096)
 		return -E2BIG;
@@ -753,35 +842,48 @@ static int check_size(const void *arg, size_t ours)
 	return 0;
 }
 
-#define CALL(nr, type, func)					\
-	case nr:						\
-		err = check_size(arg, sizeof(struct type));	\
-		return err ? err : func(u, arg)
+/* One of the structures, as long as it is today.  An error leaves the caller's as it was. */
+#define CALL_MIN(number, type, func, min) do {				\
+		struct type req = { 0 };				\
+									\
+		if (nr != (number))					\
+			break;						\
+		err = check_size(arg, sizeof(req), min);		\
+		if (err)						\
+			return err;					\
+		memcpy(&size, arg, sizeof(size));			\
+		size = size < sizeof(req) ? size : sizeof(req);		\
+		memcpy(&req, arg, size);				\
+		err = func(u, &req);					\
+		if (!err)						\
+			memcpy(arg, &req, size);			\
+		return err;						\
+	} while (0)
+#define CALL(number, type, func) CALL_MIN(number, type, func, sizeof(struct type))
+#define UP_TO(type, member)						\
+	(offsetof(struct type, member) + sizeof(((struct type *)0)->member))
 
 static int dispatch(struct user_arena *u, unsigned long nr, void *arg)
 {
+	uint32_t size;
 	int err;
 
-	switch (nr) {
 	CALL(PAGEARENA_IOC_INFO, pagearena_info, do_info);
 	CALL(PAGEARENA_IOC_SETUP, pagearena_setup, do_setup);
-	}
 	if (!u->setup.arena_bytes)
 		return -EBADFD;
-	switch (nr) {
 	CALL(PAGEARENA_IOC_ALLOC, pagearena_alloc, do_alloc);
 	CALL(PAGEARENA_IOC_FREE, pagearena_free, do_free);
 	CALL(PAGEARENA_IOC_RESIZE, pagearena_resize, do_resize);
 	CALL(PAGEARENA_IOC_SCAVENGE, pagearena_scavenge, do_scavenge);
 	CALL(PAGEARENA_IOC_PROMOTE, pagearena_promote, do_promote);
-	CALL(PAGEARENA_IOC_STATS, pagearena_stats, do_stats);
+	CALL_MIN(PAGEARENA_IOC_STATS, pagearena_stats, do_stats, UP_TO(pagearena_stats, nr_refused));
 	CALL(PAGEARENA_IOC_SPANS, pagearena_spans, do_spans);
 	CALL(PAGEARENA_IOC_QUERY, pagearena_query, do_query);
-	CALL(PAGEARENA_IOC_POLICY, pagearena_policy, do_policy);
+	CALL_MIN(PAGEARENA_IOC_POLICY, pagearena_policy, do_policy,
+		 UP_TO(pagearena_policy, promote_density));
 	CALL(PAGEARENA_IOC_BATCH, pagearena_batch, do_batch);
-	default:
-		return -ENOTTY;
-	}
+	return -ENOTTY;
 }
 
 static struct user_arena *find(int fd)
@@ -802,7 +904,7 @@ int pa_ioctl(int fd, unsigned long nr, void *arg)
 	u = atomic_load_explicit(&arenas, memory_order_acquire) ? find(fd) : NULL;
 	if (!u)
 		return ioctl(fd, nr, arg);
-	if (atomic_load(&forked))
+	if (u->process != atomic_load(&process))
 		return fail(EOPNOTSUPP);
 	pthread_mutex_lock(&u->lock);
 	err = dispatch(u, nr, arg);
@@ -814,14 +916,26 @@ int pa_ioctl(int fd, unsigned long nr, void *arg)
  * Opening and closing
  */
 
+/* Nobody is about to open or close one while the process is copied. */
+static void before_fork(void)
+{
+	pthread_mutex_lock(&list_lock);
+}
+
+static void in_parent(void)
+{
+	pthread_mutex_unlock(&list_lock);
+}
+
 static void in_child(void)
 {
-	atomic_store(&forked, true);
+	atomic_fetch_add(&process, 1);
+	pthread_mutex_unlock(&list_lock);
 }
 
 static void init(void)
 {
-	pthread_atfork(NULL, NULL, in_child);
+	pthread_atfork(before_fork, in_parent, in_child);
 }
 
 bool pa_is_user(int fd)
@@ -838,7 +952,8 @@ int pa_user_open(void)
 		return -1;
 	pthread_once(&once, init);
 	pthread_mutex_lock(&list_lock);
-	for (u = arenas; u && u->fd >= 0; u = u->next)
+	/* One of another process may have been copied with its lock held. */
+	for (u = arenas; u && (u->fd >= 0 || u->process != process); u = u->next)
 		;
 	if (!u) {
 		u = calloc(1, sizeof(*u));
@@ -850,6 +965,7 @@ int pa_user_open(void)
 		}
 		pthread_mutex_init(&u->lock, NULL);
 		u->fd = -1;
+		u->process = process;
 		u->next = arenas;
 		atomic_store(&arenas, u);
 	}
@@ -864,6 +980,8 @@ int pa_user_open(void)
 	u->base = NULL;
 	u->id = ++last_id;
 	u->page = (uint64_t)sysconf(_SC_PAGESIZE);
+	u->from = 0;
+	u->to = UINT64_MAX;
 	u->looked = 0;
 	u->backed_peak = 0;
 	u->zeroed = 0;
@@ -905,7 +1023,8 @@ void pa_close(int fd)
 
 	if (u) {
 		pthread_mutex_lock(&list_lock);
-		if (u->setup.arena_bytes)
+		/* The copy of another process's heap may be half of one, so it stays. */
+		if (u->setup.arena_bytes && u->process == process)
 			span_heap_destroy(&u->heap, free_span, free_index);
 		atomic_store(&u->fd, -1);
 		pthread_mutex_unlock(&list_lock);

@@ -238,6 +238,13 @@ complains 2 "top does not sort by nonsense" "not a value" pagearena top --sort c
 says "map by words" "end of the heap" pagearena map "$target"
 ! grep -q "$esc" $out
 result $? "no colour in a pipe"
+says "replay without the module, with a map" "end of the heap" \
+	env PAGEARENA_BACKEND=user pagearena replay --map --ops 300 /traces/je53_redis.csv
+grep -Eq '^recount +not here' $out
+result $? "and without another arena's recount"
+: >"/tmp/a b.so"
+complains 1 "a library that the loader would not find" "cannot be preloaded" \
+	pagearena run --library "/tmp/a b.so" true
 says "map, coloured on demand" "$esc" pagearena map --color always "$target"
 says "map of a part" "^ *200000 .*\$" pagearena map --zoom 0-4M --columns 64 "$target"
 ! grep -q '^ *400000 |' $out

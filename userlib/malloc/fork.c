@@ -166,17 +166,38 @@ static void restore(void)
 	munmap((void *)from, now.bytes);
 }
 
+/*
+ * None of ours.  The program's own handler is called from here, as ours has to stay: a child may be
+ * about to be made, and other threads go on meanwhile.
+ */
+static void touched_other(int sig, siginfo_t *info, void *context)
+{
+	const struct sigaction *saved = &now.saved;
+	sigset_t mask = saved->sa_mask, was;
+
+	if (!(saved->sa_flags & SA_SIGINFO) &&
+	    (saved->sa_handler == SIG_DFL || saved->sa_handler == SIG_IGN)) {
+		/* It comes again, and ends the process. */
+		sigaction(sig, saved, NULL);
+		return;
+	}
+	pthread_sigmask(SIG_BLOCK, &mask, &was);
+	if (saved->sa_flags & SA_SIGINFO)
+		saved->sa_sigaction(sig, info, context);
+	else
+		saved->sa_handler(sig);
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+}
+
 static void touched(int sig, siginfo_t *info, void *context)
 {
 	int err = errno;
 
-	(void)context;
 	if (getpid() != now.parent && !malloc_copy && (char *)info->si_addr >= now.base &&
 	    (char *)info->si_addr < now.base + now.bytes)
 		restore();
 	else
-		/* None of ours: it comes again, and finds whoever expects it. */
-		sigaction(sig, &now.saved, NULL);
+		touched_other(sig, info, context);
 	errno = err;
 }
 
@@ -194,7 +215,9 @@ static void catch_touch(void)
 	ss.ss_sp = now.stack;
 	/* It fails on a signal's stack, which is good enough then. */
 	now.own_stack = now.stack && !sigaltstack(&ss, &now.saved_stack);
-	sigaction(SIGSEGV, &sa, &now.saved);
+	/* Another thread may need it as soon as ours is there. */
+	sigaction(SIGSEGV, NULL, &now.saved);
+	sigaction(SIGSEGV, &sa, NULL);
 	sigemptyset(&segv);
 	sigaddset(&segv, SIGSEGV);
 	pthread_sigmask(SIG_UNBLOCK, &segv, &now.saved_mask);

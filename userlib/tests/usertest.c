@@ -233,6 +233,146 @@ static void test_fork(void)
 	pagearena_close(a);
 }
 
+static struct pagearena *open_granules(uint64_t limit)
+{
+	struct pagearena_options o = {
+		.size = sizeof(o),
+		.arena_bytes = 64 * MIB,
+		.limit = limit,
+		.granule = 2 * MIB,
+		.cache_bytes = PAGEARENA_NO_CACHE,
+	};
+
+	return pagearena_open(&o);
+}
+
+/* Free memory that cannot go, as no granule is free as a whole, counts against a hard limit. */
+static void test_limit(void)
+{
+	struct pagearena_policy policy = {
+		.size = sizeof(policy),
+		.set = PAGEARENA_POLICY_LIMIT,
+		.limit = 4 * MIB,
+	};
+	struct pagearena *a = open_granules(8 * MIB);
+	char *p[1024], *base;
+	unsigned int i;
+	bool good = true;
+
+	if (!ok(a, "granules of 2 MiB"))
+		return;
+	base = pagearena_base(a);
+	for (i = 0; i < 1024; i++) {
+		p[i] = pagearena_alloc(a, 8 * KIB, 0);
+		good = good && p[i];
+		if (p[i])
+			memset(p[i], 1, 8 * KIB);
+	}
+	for (i = 0; i < 1024; i++)
+		if (p[i] && (p[i] - base) % (long)(2 * MIB))
+			good = good && !pagearena_free(a, p[i]);
+	ok(good && stats_of(a).spans_inuse == 4, "a span in each of four granules");
+	ok(!pagearena_alloc(a, 6 * MIB, 0) && errno == ENOMEM,
+	   "the limit counts what is free and cannot go");
+	ok(pagearena_policy(a, &policy) && errno == ENOMEM, "and cannot be set below it");
+	policy.set = 0;
+	policy.limit = 0;
+	ok(!pagearena_policy(a, &policy) && policy.limit == 8 * MIB, "it is as it was");
+	for (i = 0; i < 1024; i++)
+		if (p[i] && !((p[i] - base) % (long)(2 * MIB)))
+			pagearena_free(a, p[i]);
+	ok(pagearena_alloc(a, 6 * MIB, 0), "there is room when they can go");
+	pagearena_close(a);
+}
+
+/* Errors and figures are the module's. */
+static void test_as_module(void)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, PAGEARENA_NO_CACHE);
+	char *base = pagearena_base(a), *p = pagearena_alloc(a, 4 * MIB, 0);
+	struct pagearena_op ops[2] = {
+		{ .op = PAGEARENA_OP_NOP, .length = 1 },
+		{ .op = PAGEARENA_OP_SCAVENGE, .offset = MIB, .length = MIB },
+	};
+	uint64_t cursor = 64 * MIB + 1;
+	struct pagearena_span span;
+	uint32_t failed;
+
+	ok(pagearena_alloc_at(a, base + 63 * MIB, 2 * MIB, 0) && errno == ENOMEM,
+	   "past the end: ENOMEM");
+	ok(pagearena_spans(a, &cursor, &span, 1) == -1 && errno == EINVAL,
+	   "a cursor past the end: EINVAL");
+	memset(p, 1, 4 * MIB);
+	pagearena_free(a, p);
+	ok(pagearena_batch(a, 0, ops, 2, &failed) == 2 && failed == 1 &&
+		   ops[0].result == -EINVAL && !ops[1].result && ops[1].length == MIB,
+	   "part of a span is scavenged");
+	ok(!pagearena_query(a, base + MIB, &span) && span.offset == MIB && span.length == MIB &&
+		   span.flags & PAGEARENA_SPAN_SCAVENGED,
+	   "and is a span of its own");
+	ok(stats_of(a).backed_free == 3 * MIB, "the rest is warm");
+	pagearena_close(a);
+}
+
+/* What PROMOTE makes of a chunk; and with a deadline that never comes. */
+static void promoted(uint32_t huge, uint64_t counts[PAGEARENA_PROMOTE_NR])
+{
+	struct pagearena_options o = {
+		.size = sizeof(o),
+		.arena_bytes = 8 * MIB,
+		.huge = huge,
+		.cache_bytes = PAGEARENA_NO_CACHE,
+	};
+	struct pagearena_promote req = { .size = sizeof(req), .deadline_ns = UINT64_MAX };
+	struct pagearena *a = pagearena_open(&o);
+	char *p = pagearena_alloc(a, 2 * MIB, 0);
+
+	memset(p, 1, 2 * MIB);
+	if (pagearena_promote_ex(a, pagearena_base(a), 2 * MIB, &req))
+		memset(req.counts, 0, sizeof(req.counts));
+	memcpy(counts, req.counts, PAGEARENA_PROMOTE_NR * sizeof(*counts));
+	pagearena_close(a);
+}
+
+static void test_promote(void)
+{
+	uint64_t any[PAGEARENA_PROMOTE_NR], never[PAGEARENA_PROMOTE_NR];
+
+	promoted(PAGEARENA_HUGE_AUTO, any);
+	promoted(PAGEARENA_HUGE_NEVER, never);
+	ok(any[PAGEARENA_PROMOTE_DONE] + any[PAGEARENA_PROMOTE_NOMEM] == 1, "PROMOTE");
+	ok(any[PAGEARENA_PROMOTE_DONE] == never[PAGEARENA_PROMOTE_DONE],
+	   "also where it is all that makes pages huge");
+}
+
+/* A child has the parent's memory, and arenas of its own. */
+static void test_child(void)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, PAGEARENA_NO_CACHE), *own;
+	int status = -1, i;
+	pid_t pid = fork();
+
+	if (!pid) {
+		pagearena_close(a);
+		for (i = 0; i < 3; i++) {
+			char *p;
+
+			own = open_arena(64 * MIB, 0, 0);
+			p = own ? pagearena_alloc(own, 64 * KIB, 0) : NULL;
+			if (!p || !all(p, 64 * KIB, 0))
+				_exit(1);
+			*p = 1;
+			if (pagearena_free(own, p))
+				_exit(2);
+			pagearena_close(own);
+		}
+		_exit(0);
+	}
+	ok(pid > 0 && waitpid(pid, &status, 0) == pid && !status, "a child has arenas of its own");
+	ok(pagearena_alloc(a, 8 * KIB, 0), "its parent goes on");
+	pagearena_close(a);
+}
+
 int main(void)
 {
 	printf("TAP version 13\n");
@@ -243,5 +383,9 @@ int main(void)
 	test_threads(PAGEARENA_NO_CACHE, "four threads");
 	test_threads(0, "four threads, with caches");
 	test_fork();
+	test_child();
+	test_limit();
+	test_as_module();
+	test_promote();
 	return tap_done();
 }
