@@ -37,7 +37,7 @@ DOCUTILS := $(shell python3 -c 'import docutils; print("yes")' 2>/dev/null)
 	check-heap check-lib check-device-stock check-kunit check-device-debug check-matrix \
 	check-debug check-arm64 golden try
 
-all: lib tools $(if $(JEMALLOC),malloc)
+all: lib tools $(if $(JEMALLOC),malloc) $(if $(DOCUTILS),man)
 
 help:
 	@echo 'Two commands to begin with:'
@@ -51,7 +51,7 @@ help:
 	@echo '  make malloc               libpagearena-malloc.so, for "pagearena run" (libjemalloc-dev)'
 	@echo '  make man                  the manual pages, in build/man (python3-docutils)'
 	@echo '  make tests                what the tests run in a virtual machine'
-	@echo '  make                      library and tools'
+	@echo '  make                      library and tools; malloc and man where they can be built'
 	@echo '  make clean                remove build/'
 	@echo
 	@echo 'To install (Documentation/install.rst); DESTDIR=... goes in front of every path:'
@@ -113,8 +113,15 @@ tools:
 malloc:
 	$(MAKE) -C userlib/malloc O=$(BUILD)/malloc
 
-man: tools
+# Not anew by "sudo make install", whose files nobody else could write then.
+MAN_SOURCES := scripts/man $(wildcard Documentation/man/*) $(wildcard tools/*.[ch]) \
+	userlib/pagearena.h uapi/linux/pagearena.h
+
+man: $(BUILD)/man/made
+
+$(BUILD)/man/made: $(MAN_SOURCES) | tools
 	@scripts/man $(BUILD)/man
+	@touch $@
 
 tests:
 	$(MAKE) -C userlib O=$(BUILD)/static/userlib STATIC=1 all

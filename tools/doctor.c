@@ -147,9 +147,9 @@ static void check_kernel(struct state *s)
 	else if (sizeof(long) < 8)
 		report(s, FAIL, "kernel", "boot a 64-bit kernel", "Linux %s %s is no 64-bit kernel",
 		       s->uts.release, s->uts.machine);
-	else if (strcmp(s->uts.machine, "x86_64"))
-		report(s, WARN, "kernel", "use x86-64, or tell how it went",
-		       "Linux %s on %s: only x86-64 has been tried", s->uts.release,
+	else if (strcmp(s->uts.machine, "x86_64") && strcmp(s->uts.machine, "aarch64"))
+		report(s, WARN, "kernel", "use x86-64 or arm64, or tell how it went",
+		       "Linux %s on %s: only x86-64 and arm64 have been tried", s->uts.release,
 		       s->uts.machine);
 	else
 		report(s, OK, "kernel", NULL, "Linux %s %s", s->uts.release, s->uts.machine);

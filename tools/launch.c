@@ -41,6 +41,15 @@ static bool beside(char *path, size_t len)
 	return false;
 }
 
+/* To the loader a blank or a colon ends a name; it would complain, and go on without. */
+static const char *can_preload(const char *path)
+{
+	if (!strpbrk(path, " :"))
+		return path;
+	failed("%s: a path with a blank or a colon in it cannot be preloaded", path);
+	return NULL;
+}
+
 /* The path of the library; complains and returns NULL if it is not there. */
 const char *find_library(const char *given)
 {
@@ -58,12 +67,12 @@ const char *find_library(const char *given)
 
 	if (given) {
 		if (!access(given, R_OK) && realpath(given, path))
-			return path;
+			return can_preload(path);
 		failed("%s: %s", given, strerror(errno));
 		return NULL;
 	}
 	if (beside(near, sizeof(near)) && realpath(near, path))
-		return path;
+		return can_preload(path);
 	for (i = 0; i < ARRAY_SIZE(places); i++)
 		if (!access(places[i], R_OK))
 			return places[i];

@@ -255,8 +255,13 @@ static void read_recount(struct run *run)
 	char path[80];
 	FILE *f;
 
+	/* Without it the arena's number may be that of somebody else's. */
 	if (pagearena_info(run->arena, &info))
 		return;
+	if (!(info.features & PAGEARENA_FEATURE_RECOUNT)) {
+		strcpy(run->res->recount, "not here");
+		return;
+	}
 	snprintf(path, sizeof(path), "/sys/kernel/debug/pagearena/%llu/recount",
 		 (unsigned long long)info.arena_id);
 	f = fopen(path, "re");
@@ -395,6 +400,31 @@ static bool arena_sample(struct run *run, struct sample *sample)
 	return true;
 }
 
+/* All spans; by the library, as there may be no device.  NULL with errno; the caller frees them. */
+static struct pagearena_span *list_spans(struct pagearena *arena, size_t *count)
+{
+	struct pagearena_span *spans = NULL, *more;
+	uint64_t cursor = 0;
+	int n;
+
+	*count = 0;
+	do {
+		more = realloc(spans, (*count + 1024) * sizeof(*spans));
+		if (!more) {
+			free(spans);
+			return NULL;
+		}
+		spans = more;
+		n = pagearena_spans(arena, &cursor, spans + *count, 1024);
+		if (n < 0) {
+			free(spans);
+			return NULL;
+		}
+		*count += (size_t)n;
+	} while (n);
+	return spans;
+}
+
 static bool arena_peak(struct run *run)
 {
 	struct pagearena_stats st = { .size = sizeof(st) };
@@ -411,9 +441,9 @@ static bool arena_peak(struct run *run)
 	res->peak_huge_inuse = st.huge_inuse;
 	res->peak_huge_inuse_percent = percent(st.huge_inuse, st.backed_inuse);
 	if (run->opts->map) {
-		spans = read_spans(pagearena_fd(run->arena), &count);
+		spans = list_spans(run->arena, &count);
 		if (!spans)
-			return broken(run, "the spans cannot be listed");
+			return broken(run, "the spans cannot be listed: %s", strerror(errno));
 		printf("The heap at its peak\n");
 		draw_map(stdout, spans, count);
 		printf("\n");
@@ -1154,7 +1184,7 @@ static void print_table(const struct options *o, const struct result *res)
 			cell(&rows[i], &res[1], MMAP);
 		printf("\n");
 	}
-	printf("%-26s %15s", "recount", res[0].recounted ? res[0].recount : "no debugfs");
+	printf("%-26s %15s", "recount", *res[0].recount ? res[0].recount : "no debugfs");
 	if (o->compare)
 		printf(" %15s", "-");
 	printf("\n%-26s %15s", "contents", verdict(o, &res[0]));
