@@ -877,7 +877,8 @@ static int dispatch(struct user_arena *u, unsigned long nr, void *arg)
 	CALL(PAGEARENA_IOC_RESIZE, pagearena_resize, do_resize);
 	CALL(PAGEARENA_IOC_SCAVENGE, pagearena_scavenge, do_scavenge);
 	CALL(PAGEARENA_IOC_PROMOTE, pagearena_promote, do_promote);
-	CALL_MIN(PAGEARENA_IOC_STATS, pagearena_stats, do_stats, UP_TO(pagearena_stats, nr_refused));
+	CALL_MIN(PAGEARENA_IOC_STATS, pagearena_stats, do_stats,
+		 UP_TO(pagearena_stats, nr_refused));
 	CALL(PAGEARENA_IOC_SPANS, pagearena_spans, do_spans);
 	CALL(PAGEARENA_IOC_QUERY, pagearena_query, do_query);
 	CALL_MIN(PAGEARENA_IOC_POLICY, pagearena_policy, do_policy,
