@@ -72,6 +72,9 @@ on_arena sh -c 'exit 7' >$out 2>&1
 [ $? -eq 7 ]
 result $? "the status is the program's"
 
+on_arena /tests/malloc/segv 200 >$out 2>&1
+result $? "fork() beside a thread that handles SIGSEGV"
+
 # --- Python ---
 
 # python ALLOCATOR COMMAND...: the load, with its figures in $out.
