@@ -424,8 +424,11 @@ static int do_alloc(struct user_arena *u, struct pagearena_alloc *a)
 	err = keep_to_limit(u);
 	if (!err)
 		err = prepare(u, a->offset, a->length, a->flags, s->needzero, &a->out_flags);
-	if (err && fill_spares(u))
-		span_heap_free_span(&u->heap, s, pa_now_ns());
+	if (err) {
+		/* There were spares enough for this, too; scavenging may have taken some. */
+		fill_spares(u);
+		span_heap_free(&u->heap, s->base, 0, pa_now_ns());
+	}
 	return err;
 }
 
