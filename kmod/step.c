@@ -348,7 +348,9 @@ void pa_step_undo(struct pa_arena *arena, struct pa_step *step)
 	if (step->had) {
 		back.had = step->length;
 		back.length = step->had;
-		pa_arena_resize(arena, &back);
+		/* It needs a span for what is cut off, and may not fail. */
+		while (pa_arena_resize(arena, &back) == -ENOMEM)
+			pa_add_spares(arena, GFP_KERNEL | __GFP_NOFAIL);
 	} else {
 		pa_arena_free(arena, &back);
 	}
