@@ -1154,6 +1154,8 @@ static int call_mremap(struct sit *s)
 		CHECK(!munmap(to, length));
 		return err;
 	}
+	/* Where the core has no memory to unmap what was moved, it stays mapped there, too. */
+	CHECK(!munmap(s->map, s->map_length));
 	s->map = p;
 	s->map_length += 64 * MiB;
 	CHECK(pa_filled((char *)s->map + s->at, FILLED(32 * KiB), s->at));
