@@ -392,6 +392,7 @@ int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u6
 	struct span_heap *heap = &arena->heap;
 	u64 page = offset >> heap->cfg.page_shift, end = (offset + len) >> heap->cfg.page_shift;
 	unsigned int passed = 0;
+	bool any = false;
 	int err = 0;
 
 	if (flags & PAGEARENA_SCAVENGE_BREAK)
@@ -403,6 +404,7 @@ int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u6
 	spin_lock(&arena->lock);
 	while (page < end) {
 		struct span *s = span_heap_find(heap, page);
+		s64 released;
 
 		if (!s)
 			break;
@@ -410,9 +412,12 @@ int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u6
 		if ((s->state != SPAN_FREE || s->scavenged) && ++passed % PA_HOLD_SPANS)
 			continue;
 		arena->sc = &sc;
-		if (span_heap_scavenge(heap, s) == -EUCLEAN)
+		released = span_heap_scavenge(heap, s);
+		any |= released > 0;
+		/* The call is made again after a signal, and must come further each time. */
+		if (released == -EUCLEAN)
 			err = -EUCLEAN;
-		else if (pa_stop_any(arena) && page < end)
+		else if ((any ? pa_stop_any(arena) : pa_stop_fatal(arena)) && page < end)
 			err = -EINTR;
 		arena->sc = NULL;
 		if (err)
