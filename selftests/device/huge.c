@@ -689,8 +689,8 @@ static bool disk_slow(int fd)
 	snprintf(text, sizeof(text), "%u:%u rbps=%llu", major(st.st_rdev), minor(st.st_rdev),
 		 (unsigned long long)(DIRECT / 3));
 	/*
-	 * In 7.3 blkg_conf_prep() allocates under a mutex that reclaim may need, which lockdep reports
-	 * now and then.  So reclaim does no I/O for that.
+	 * In 7.3 blkg_conf_prep() allocates under a mutex that reclaim may need, which lockdep
+	 * reports now and then.  So reclaim does no I/O for that.
 	 */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	set = write_text(path, text);
