@@ -264,7 +264,7 @@ struct pagearena_setup {
  *
  * Errors: EBADFD, EINVAL, EOVERFLOW (@length does not fit when rounded up), ENOMEM
  * (no room in the arena, over the limit, %PAGEARENA_ALLOC_POPULATE found no memory, or with
- * %PAGEARENA_ALLOC_FIXED more than 65536 free spans lie there, which SCAVENGE makes one of),
+ * %PAGEARENA_ALLOC_FIXED more than 65536 free spans lie there, which SCAVENGE makes fewer),
  * EEXIST (%PAGEARENA_ALLOC_FIXED: part of the range is allocated), EBUSY (likewise: part of
  * it is being released), EINTR (a fatal signal).
  */
