@@ -489,6 +489,8 @@ static void test_traces(void)
 	CHECK(has_address("x=ffff888012345678 y"));
 	CHECK(!has_address("arena=12 offset=0xffff page=18446744073709551615"));
 	CHECK(pa_write_text(TRACING "trace", "\n"));
+	/* See trace_begin() in trace.c. */
+	pa_set(TRACING "options/record-cmd", "0\n");
 	pa_set(TRACING "events/pagearena/enable", "1\n");
 	pa_open(&a, (struct pagearena_setup){ .arena_bytes = 16 * MiB,
 					      .huge = PAGEARENA_HUGE_NEVER });
