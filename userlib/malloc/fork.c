@@ -36,6 +36,7 @@ static struct {
 	bool active;
 	bool noted; /* spans and present are good */
 	pid_t parent;
+	volatile char *here; /* zero in whoever is not the parent */
 	char *base;
 	size_t bytes; /* of the heap, from its base */
 	struct pagearena_span *spans;
@@ -168,32 +169,69 @@ static void restore(void)
 
 /*
  * None of ours.  The program's own handler is called from here, as ours has to stay: a child may be
- * about to be made, and other threads go on meanwhile.
+ * about to be made, and other threads go on meanwhile.  What the kernel would do for its flags is
+ * done here.
  */
 static void touched_other(int sig, siginfo_t *info, void *context)
 {
-	const struct sigaction *saved = &now.saved;
-	sigset_t mask = saved->sa_mask, was;
+	const struct sigaction saved = now.saved;
+	sigset_t mask = saved.sa_mask, segv, was;
 
-	if (!(saved->sa_flags & SA_SIGINFO) &&
-	    (saved->sa_handler == SIG_DFL || saved->sa_handler == SIG_IGN)) {
-		/* It comes again, and ends the process. */
-		sigaction(sig, saved, NULL);
+	if (!(saved.sa_flags & SA_SIGINFO) &&
+	    (saved.sa_handler == SIG_DFL || saved.sa_handler == SIG_IGN)) {
+		/* A fault comes again and ends the process; what was sent has to be sent again. */
+		if (info->si_code > 0 || saved.sa_handler == SIG_DFL)
+			sigaction(sig, &saved, NULL);
+		if (info->si_code <= 0 && saved.sa_handler == SIG_DFL)
+			raise(sig);
 		return;
 	}
+	if ((unsigned int)saved.sa_flags & SA_RESETHAND) {
+		now.saved.sa_flags = 0;
+		now.saved.sa_handler = SIG_DFL;
+	}
 	pthread_sigmask(SIG_BLOCK, &mask, &was);
-	if (saved->sa_flags & SA_SIGINFO)
-		saved->sa_sigaction(sig, info, context);
+	if ((saved.sa_flags & SA_NODEFER) && !sigismember(&mask, sig)) {
+		sigemptyset(&segv);
+		sigaddset(&segv, sig);
+		pthread_sigmask(SIG_UNBLOCK, &segv, NULL);
+	}
+	if (saved.sa_flags & SA_SIGINFO)
+		saved.sa_sigaction(sig, info, context);
 	else
-		saved->sa_handler(sig);
+		saved.sa_handler(sig);
 	pthread_sigmask(SIG_SETMASK, &was, NULL);
+}
+
+/* Not by its number alone: the first process of a namespace is 1, and so is its parent. */
+static bool in_child(void)
+{
+	return now.here ? !*now.here : getpid() != now.parent;
+}
+
+static void note_here(void)
+{
+	char *page;
+
+	now.parent = getpid();
+	if (!now.here) {
+		page = map_private(NULL, page_bytes, 0);
+		if (page == MAP_FAILED)
+			return;
+		if (madvise(page, page_bytes, MADV_WIPEONFORK)) {
+			munmap(page, page_bytes);
+			return;
+		}
+		now.here = page;
+	}
+	*now.here = 1;
 }
 
 static void touched(int sig, siginfo_t *info, void *context)
 {
 	int err = errno;
 
-	if (getpid() != now.parent && !malloc_copy && (char *)info->si_addr >= now.base &&
+	if (in_child() && !malloc_copy && info->si_code > 0 && (char *)info->si_addr >= now.base &&
 	    (char *)info->si_addr < now.base + now.bytes)
 		restore();
 	else
@@ -201,10 +239,19 @@ static void touched(int sig, siginfo_t *info, void *context)
 	errno = err;
 }
 
+/* What was there before ours.  A program that has seen ours during a fork() may set it again. */
+static void note_saved(const struct sigaction *was)
+{
+	if (was->sa_sigaction != touched &&
+	    (was->sa_sigaction != now.saved.sa_sigaction || was->sa_flags != now.saved.sa_flags))
+		now.saved = *was;
+}
+
 static void catch_touch(void)
 {
 	struct sigaction sa = { .sa_sigaction = touched, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	stack_t ss = { .ss_size = STACK_BYTES };
+	struct sigaction was;
 	sigset_t segv;
 
 	if (!now.stack) {
@@ -215,9 +262,11 @@ static void catch_touch(void)
 	ss.ss_sp = now.stack;
 	/* It fails on a signal's stack, which is good enough then. */
 	now.own_stack = now.stack && !sigaltstack(&ss, &now.saved_stack);
-	/* Another thread may need it as soon as ours is there. */
-	sigaction(SIGSEGV, NULL, &now.saved);
-	sigaction(SIGSEGV, &sa, NULL);
+	/* Another thread may need it as soon as ours is there, and may have set one meanwhile. */
+	if (!sigaction(SIGSEGV, NULL, &was))
+		note_saved(&was);
+	if (!sigaction(SIGSEGV, &sa, &was))
+		note_saved(&was);
 	sigemptyset(&segv);
 	sigaddset(&segv, SIGSEGV);
 	pthread_sigmask(SIG_UNBLOCK, &segv, &now.saved_mask);
@@ -243,7 +292,7 @@ static void before_fork(void)
 	if (!now.active)
 		return;
 	page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-	now.parent = getpid();
+	note_here();
 	now.noted = note_heap();
 	if (pipe2(now.pipe, O_CLOEXEC)) {
 		/* Without it the parent could not wait. */
