@@ -115,7 +115,7 @@ malloc:
 
 # Not anew by "sudo make install", whose files nobody else could write then.
 MAN_SOURCES := scripts/man $(wildcard Documentation/man/*) $(wildcard tools/*.[ch]) \
-	userlib/pagearena.h uapi/linux/pagearena.h
+	$(wildcard kmod/*.c) userlib/pagearena.h uapi/linux/pagearena.h
 
 man: $(BUILD)/man/made
 

@@ -184,6 +184,7 @@ vm()
 	if [ $status -eq 123 ]; then
 		say "$name: the emulator's fault, not the kernel's; once more"
 		mv "$log" "$log.emulator"
+		rm -f "$OUT/$name"-*.count
 		status=0
 		vm_run "$@" "$log" || status=$?
 	fi
