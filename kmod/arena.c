@@ -18,6 +18,7 @@
 #include "promote.h"
 #include "race.h"
 #include "reclaim.h"
+#include "step.h"
 #include "trace.h"
 
 #define PA_SPARES_BATCH	8
@@ -241,6 +242,7 @@ struct pa_arena *pa_arena_create(void)
 	arena->id = atomic64_inc_return(&pa_arena_ids);
 	mutex_init(&arena->setup_lock);
 	mutex_init(&arena->scavenge_lock);
+	mutex_init(&arena->anew_lock);
 	spin_lock_init(&arena->lock);
 	xa_init_flags(&arena->chunks, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&arena->torn, XA_FLAGS_ACCOUNT);
@@ -391,6 +393,7 @@ int pa_arena_setup(struct pa_arena *arena, struct pagearena_setup *setup)
 		goto out;
 	}
 	arena->setup = *setup;
+	arena->quick_bytes = min_t(u64, setup->arena_bytes, PA_QUICK_BYTES);
 	arena->limit_soft = setup->flags & PAGEARENA_SETUP_SOFT_LIMIT;
 	/* The core maps neither PMDs nor batches of PTEs across the end of the file. */
 	i_size_write(arena->inode, round_up(setup->arena_bytes, PA_CHUNK_SIZE));
@@ -455,8 +458,11 @@ int pa_arena_set_limit(struct pa_arena *arena, u64 limit, bool soft)
 		WRITE_ONCE(arena->limit, limit);
 		WRITE_ONCE(arena->limit_soft, soft);
 	}
-	/* Until what is free has gone, who touches what was allocated before shall not fail. */
-	over = !err && pa_over_limit(arena);
+	/*
+	 * Until what is free has gone, who touches what was allocated before shall not fail.  Where
+	 * a hard limit was raised, whoever came to be over it before keeps to it by himself.
+	 */
+	over = !err && pa_over_limit(arena) && (!old || old_soft || limit < old);
 	arena->limit_new = over;
 	spin_unlock(&arena->lock);
 	if (over)

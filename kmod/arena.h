@@ -4,7 +4,8 @@
  *
  * Locks, in the order in which they are taken:
  *
- *   mmap_lock or VMA lock, setup_lock
+ *   pa_arena.anew_lock          mapping anew
+ *     mmap_lock or VMA lock; setup_lock
  *     pa_arena.scavenge_lock  one scavenging at a time
  *       pa_chunk.lock         what is behind a chunk; held across allocations
  *         folio lock          a page on its way into a page table
@@ -137,6 +138,9 @@ enum pa_cause {
  * @by_size: it takes the largest spans first
  * @outer: PA_CAUSE_RECLAIM: whose turn it is when it has taken its own
  * @done: it can find nothing more
+ * @any: it has released something, of whatever use
+ * @cut: a signal has ended it
+ * @passed: spans that it has passed
  * @left: bytes that it may still take
  * @freed: pages that it has freed
  */
@@ -151,6 +155,9 @@ struct pa_scavenging {
 	struct pa_scavenging *outer;
 	bool by_size;
 	bool done;
+	bool any;
+	bool cut;
+	unsigned int passed;
 	u64 left;
 	u64 freed;
 };
@@ -162,7 +169,8 @@ struct pa_scavenging {
  * @memcg: pays for data and metadata, see pa_charge_begin(); NULL without memory cgroups
  * @user: whose quota the arena's limit is reserved from; NULL: nobody's
  * @setup: geometry; constant once @ready
- * @setup_lock: serialises SETUP
+ * @quick_bytes: the longest span that is allocated quickly; constant once @ready
+ * @setup_lock: serialises SETUP, and changes of the limit
  * @ready: SETUP is complete; read with smp_load_acquire()
  * @lock: the heap lock
  * @heap: the spans; protected by @lock
@@ -193,7 +201,9 @@ struct pa_scavenging {
  * @map_mm: who mapped the arena last; only ever compared
  * @map_base: where the arena's offset 0 would be in that mapping
  * @map_flags: the flags that pa_mmap() gave that mapping
- * @nr_anew: how often a place was found good for mapping anew, see pa_map_over()
+ * @anew_lock: serialises mapping anew
+ * @anew_by: the thread that maps anew; written under @anew_lock
+ * @anew_found: it was asked for the place, and has found it good; of that thread alone
  * @background: the background scavenging
  * @shadows: what the kernel has released by itself not long ago, by chunk number
  * @pool: huge folios that are zeroed in advance
@@ -213,7 +223,8 @@ struct pa_arena {
 	struct mem_cgroup *memcg;
 	struct pa_user *user;
 	struct pagearena_setup setup;
-	struct mutex setup_lock; /* serialises SETUP */
+	u64 quick_bytes;
+	struct mutex setup_lock; /* serialises SETUP and limits */
 	bool ready;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
@@ -246,7 +257,9 @@ struct pa_arena {
 	const void *map_mm;
 	unsigned long map_base;
 	vm_flags_t map_flags;
-	atomic_t nr_anew;
+	struct mutex anew_lock; /* serialises mapping anew */
+	const struct task_struct *anew_by;
+	bool anew_found;
 	struct pa_background background;
 	struct xarray shadows;
 	struct pa_pool pool;

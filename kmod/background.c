@@ -339,7 +339,8 @@ static void pa_serve(struct pa_arena *arena)
 			pa_background_notice(arena);
 	}
 	spin_lock_irq(&pa_queue_lock);
-	pa_serving = NULL;
+	/* Pairs with pa_background_stop(). */
+	smp_store_release(&pa_serving, NULL);
 	spin_unlock_irq(&pa_queue_lock);
 	/* wake_up_var() looks for who waits; pairs with the barrier of who begins to. */
 	smp_mb();
@@ -529,7 +530,7 @@ void pa_background_start(struct pa_arena *arena)
 
 /**
  * pa_background_stop() - end the background scavenging of an arena
- * @arena: an arena without users, which the shrinker does not know any more
+ * @arena: an arena without users; the shrinker may still know it
  *
  * Context: may sleep.
  */
@@ -542,7 +543,8 @@ void pa_background_stop(struct pa_arena *arena)
 	/* Nobody queues it again. */
 	WRITE_ONCE(bg->queued, true);
 	spin_unlock_irq(&pa_queue_lock);
-	wait_var_event(&pa_serving, READ_ONCE(pa_serving) != arena);
+	/* Pairs with pa_serve(). */
+	wait_var_event(&pa_serving, smp_load_acquire(&pa_serving) != arena);
 }
 
 int __init pa_background_init(void)

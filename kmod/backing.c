@@ -123,7 +123,7 @@ static struct pa_chunk *pa_chunk_next(struct pa_arena *arena, unsigned long *ind
  *
  * None is made if no allocated span touches the page.
  *
- * Context: may sleep; takes no lock that is held across an allocation.
+ * Context: may sleep; takes the chunk's lock, and the heap lock.
  * Return: the chunk, locked and with a reference, in any state but DEAD; or -ENOMEM or -ENOENT
  * as a pointer.
  */

@@ -130,7 +130,7 @@ static const struct vm_operations_struct pa_vm_ops = {
  * still holds this file, there, with the flags that pa_mmap() left, or all stays as it is.
  */
 
-/* A flag of mmap() that means nothing to the core; whoever sets it only gets the check. */
+/* A flag of mmap() that means nothing to the core, nor when somebody else sets it. */
 #define PA_MAP_ANEW	BIT(40)
 
 /* Takes a chunk off the record if it is huge. */
@@ -173,6 +173,26 @@ static bool pa_mapped(struct file *file, unsigned long addr, unsigned long len,
 	return mapped;
 }
 
+/* Is all of a range mapped to its place in the file, in whatever way? */
+static bool pa_covered(struct file *file, unsigned long addr, unsigned long len,
+		       unsigned long pgoff)
+{
+	unsigned long at = addr, end = addr + len;
+
+	mmap_read_lock(current->mm);
+	while (at < end) {
+		struct vm_area_struct *vma = find_vma(current->mm, at);
+
+		if (!vma || vma->vm_start > at || vma->vm_file != file ||
+		    vma->vm_pgoff + ((at - vma->vm_start) >> PAGE_SHIFT) !=
+		    pgoff + ((at - addr) >> PAGE_SHIFT))
+			break;
+		at = vma->vm_end;
+	}
+	mmap_read_unlock(current->mm);
+	return at >= end;
+}
+
 /*
  * Where a PMD maps more than a chunk the core aligns for that, or not at all.  So an area is
  * chosen that is larger by a chunk, and of that the part where chunks lie at their multiples.
@@ -206,15 +226,14 @@ static unsigned long pa_chunk_get_unmapped_area(struct file *file, unsigned long
 unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len,
 				   unsigned long pgoff, unsigned long flags)
 {
+	struct pa_arena *arena = file->private_data;
 	unsigned long area;
 
-	if (flags & PA_MAP_ANEW) {
-		struct pa_arena *arena = file->private_data;
-
+	if ((flags & PA_MAP_ANEW) && READ_ONCE(arena->anew_by) == current) {
 		if (!pa_mapped_at(file, addr, len, pgoff))
 			return -EAGAIN;
 		/* From here on the core may unmap what is there. */
-		atomic_inc(&arena->nr_anew);
+		arena->anew_found = true;
 	}
 	if (!PA_CHUNK_IS_PMD && !addr && len >= PA_CHUNK_SIZE) {
 		area = pa_chunk_get_unmapped_area(file, len, pgoff, flags);
@@ -228,24 +247,33 @@ unsigned long pa_get_unmapped_area(struct file *file, unsigned long addr, unsign
  * Maps a range over itself.  When the core runs out of memory it can have unmapped the range
  * by then.  Live memory must not stay away, so the gap is closed, however long that takes.
  * If it cannot be closed, as another thread has just mapped something else there, the process
- * cannot go on.
+ * cannot go on.  What another thread unmaps in the very moment between a refusal and the look at
+ * what is left cannot be told from what the core has unmapped, and comes back.
  */
 static int pa_map_over(struct file *file, unsigned long addr, unsigned long len, u64 offset)
 {
 	struct pa_arena *arena = file->private_data;
-	int err, nr_anew = atomic_read(&arena->nr_anew);
 	unsigned long ret;
+	bool found;
+	int err;
 
+	if (mutex_lock_killable(&arena->anew_lock))
+		return -EINTR;
+	arena->anew_found = false;
+	WRITE_ONCE(arena->anew_by, current);
 	pa_race_window(PA_RACE_ANEW);
 	ret = vm_mmap(file, addr, len, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_FIXED | PA_MAP_ANEW, offset);
 	err = IS_ERR_VALUE(ret) ? (int)ret : 0;
+	WRITE_ONCE(arena->anew_by, NULL);
+	found = arena->anew_found;
+	mutex_unlock(&arena->anew_lock);
 	/*
 	 * EAGAIN: pa_get_unmapped_area() refused; EINTR: the lock was not even taken.  The
 	 * core, for a process with too many mappings, and security modules refuse before they ask
 	 * for the place: if nobody asked, nothing was unmapped, and nothing may be mapped.
 	 */
-	if (!err || err == -EAGAIN || err == -EINTR || atomic_read(&arena->nr_anew) == nr_anew ||
+	if (!err || err == -EAGAIN || err == -EINTR || !found ||
 	    pa_mapped(file, addr, len, offset >> PAGE_SHIFT))
 		return err;
 	while (ret == -ENOMEM && !fatal_signal_pending(current)) {
@@ -253,7 +281,8 @@ static int pa_map_over(struct file *file, unsigned long addr, unsigned long len,
 			      MAP_SHARED | MAP_FIXED_NOREPLACE, offset);
 		cond_resched();
 	}
-	if (IS_ERR_VALUE(ret) && !pa_mapped(file, addr, len, offset >> PAGE_SHIFT))
+	/* Nothing is lost where another thread has only changed the mapping meanwhile. */
+	if (IS_ERR_VALUE(ret) && !pa_covered(file, addr, len, offset >> PAGE_SHIFT))
 		send_sig(SIGKILL, current, 1);
 	return err;
 }

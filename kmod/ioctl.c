@@ -353,7 +353,8 @@ static int pa_clear_results(u32 __user *results, unsigned long nr)
 		n = min(nr, PA_RESULTS_BATCH);
 		if (clear_user(results, n * sizeof(*results)))
 			return -EFAULT;
-		if (n < nr && signal_pending(current))
+		/* It would begin from the start after any other. */
+		if (n < nr && fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}
@@ -476,6 +477,7 @@ static int pa_batch_promote(struct pa_batch *b, struct pagearena_op *op)
 {
 	struct pa_promote_opts opts = {};
 	unsigned long index, end;
+	bool any = false;
 	int huge = 0;
 
 	if (op->flags & ~PAGEARENA_PROMOTE_COMPACT || op->align > 100 || !op->length ||
@@ -496,7 +498,10 @@ static int pa_batch_promote(struct pa_batch *b, struct pagearena_op *op)
 		int ret = pa_chunk_promote(b->arena, index, &opts);
 
 		huge += ret == PAGEARENA_PROMOTE_DONE || ret == PAGEARENA_PROMOTE_ALREADY;
-		if (signal_pending(current) && index + 1 < end)
+		any |= ret == PAGEARENA_PROMOTE_DONE;
+		/* After a signal it is made again from the start, and must come further. */
+		if ((any ? signal_pending(current) : fatal_signal_pending(current)) &&
+		    index + 1 < end)
 			return -EINTR;
 		cond_resched();
 	}

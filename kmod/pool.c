@@ -302,7 +302,8 @@ static void pa_pool_put(struct pa_arena *arena, struct list_head *list, bool res
 		cond_resched();
 	}
 	if (rest)
-		wait_var_event(&arena->reclaim_pins, !atomic_read(&arena->reclaim_pins));
+		wait_var_event(&arena->reclaim_pins,
+			       !atomic_read_acquire(&arena->reclaim_pins));
 }
 
 /**

@@ -676,7 +676,7 @@ int pa_reclaim_start(struct pa_arena *arena)
 void pa_reclaim_stop(struct pa_arena *arena)
 {
 	pa_list_lru_del(&pa_arenas_lru, &arena->item->lru);
-	wait_var_event(&arena->reclaim_pins, !atomic_read(&arena->reclaim_pins));
+	wait_var_event(&arena->reclaim_pins, !atomic_read_acquire(&arena->reclaim_pins));
 	kmem_cache_free(pa_item_cache, arena->item);
 	mem_cgroup_put(arena->memcg);
 }

@@ -56,6 +56,7 @@ static int pa_op_unused(void *ctx, u64 offset, u64 len)
 		pa_fill_spares(arena);
 		cond_resched();
 	}
+	sc->any |= !err;
 	pa_count_freed(arena, sc, freed, len);
 	trace_pagearena_scavenge(arena->id, offset, len, freed << PAGE_SHIFT, sc->cause, err);
 	spin_lock(&arena->lock);
@@ -162,22 +163,41 @@ const struct span_heap_ops pa_heap_ops = {
 };
 
 /*
- * Between two spans: lets others have the lock.  A call of the user stops at any signal;
- * ALLOC, under the limit, only at a fatal one.
+ * Between two spans: lets others have the lock, by count, as cond_resched_lock() from 6.12 on does
+ * that only where the kernel can be preempted.
+ */
+static void pa_let_others(struct pa_arena *arena)
+{
+	if (++arena->sc->passed % PA_HOLD_SPANS)
+		return;
+	spin_unlock(&arena->lock);
+	cond_resched();
+	spin_lock(&arena->lock);
+}
+
+/*
+ * A call of the user stops at a signal, and is made again then.  So that it comes further each
+ * time, however often there are signals, it releases something first.
  */
 static bool pa_stop_any(void *ctx)
 {
 	struct pa_arena *arena = ctx;
+	struct pa_scavenging *sc = arena->sc;
 
-	cond_resched_lock(&arena->lock);
-	return arena->sc->done || signal_pending(current);
+	pa_let_others(arena);
+	if (sc->done)
+		return true;
+	if (sc->any ? signal_pending(current) : fatal_signal_pending(current))
+		sc->cut = true;
+	return sc->cut;
 }
 
+/* ALLOC, under the limit, stops only at a fatal one. */
 static bool pa_stop_fatal(void *ctx)
 {
 	struct pa_arena *arena = ctx;
 
-	cond_resched_lock(&arena->lock);
+	pa_let_others(arena);
 	return arena->sc->done || fatal_signal_pending(current);
 }
 
@@ -356,15 +376,15 @@ int pa_scavenge(struct pa_arena *arena, struct pagearena_scavenge *req)
 	if (mutex_lock_interruptible(&arena->scavenge_lock))
 		return -EINTR;
 	done = pa_scavenge_pass(arena, &sc, PA_PASS_WHOLE, req->bytes, age, age, pa_stop_any);
-	if (done < req->bytes)
+	if (done < req->bytes && !sc.cut)
 		done += pa_scavenge_pass(arena, &sc, PA_PASS_SPARE, req->bytes - done, age, age,
 					 pa_stop_any);
-	if (done < req->bytes && req->flags & PAGEARENA_SCAVENGE_BREAK)
+	if (done < req->bytes && !sc.cut && req->flags & PAGEARENA_SCAVENGE_BREAK)
 		done += pa_scavenge_break(arena, &sc, req->bytes - done, &which, pa_stop_any);
 	req->released = done;
 	req->backed = sc.freed << PAGE_SHIFT;
 	mutex_unlock(&arena->scavenge_lock);
-	return done < req->bytes && signal_pending(current) ? -EINTR : 0;
+	return done < req->bytes && sc.cut ? -EINTR : 0;
 }
 
 /**
@@ -391,8 +411,6 @@ int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u6
 	};
 	struct span_heap *heap = &arena->heap;
 	u64 page = offset >> heap->cfg.page_shift, end = (offset + len) >> heap->cfg.page_shift;
-	unsigned int passed = 0;
-	bool any = false;
 	int err = 0;
 
 	if (flags & PAGEARENA_SCAVENGE_BREAK)
@@ -404,20 +422,15 @@ int pa_scavenge_range(struct pa_arena *arena, u64 offset, u64 len, u32 flags, u6
 	spin_lock(&arena->lock);
 	while (page < end) {
 		struct span *s = span_heap_find(heap, page);
-		s64 released;
 
 		if (!s)
 			break;
 		page = s->base + s->npages;
-		if ((s->state != SPAN_FREE || s->scavenged) && ++passed % PA_HOLD_SPANS)
-			continue;
 		arena->sc = &sc;
-		released = span_heap_scavenge(heap, s);
-		any |= released > 0;
-		/* The call is made again after a signal, and must come further each time. */
-		if (released == -EUCLEAN)
+		if (s->state == SPAN_FREE && !s->scavenged &&
+		    span_heap_scavenge(heap, s) == -EUCLEAN)
 			err = -EUCLEAN;
-		else if ((any ? pa_stop_any(arena) : pa_stop_fatal(arena)) && page < end)
+		else if (page < end && pa_stop_any(arena))
 			err = -EINTR;
 		arena->sc = NULL;
 		if (err)

@@ -437,6 +437,17 @@ int pa_arena_free(struct pa_arena *arena, struct pa_step *step)
 	return 0;
 }
 
+/*
+ * Such an operation may have looked at all free spans, or at many chunks.  Of these one hold of the
+ * lock does no more than one.
+ */
+static bool pa_costly(const struct pagearena_op *op)
+{
+	return op->op == PAGEARENA_OP_RESIZE ||
+	       (op->op == PAGEARENA_OP_ALLOC &&
+		(op->align || op->flags & PAGEARENA_ALLOC_FIXED || op->length > PA_QUICK_BYTES));
+}
+
 /* A step of many that is not quick.  The lock may be dropped in between. */
 static noinline int pa_slow_step(struct pa_arena *arena, struct pa_hold *hold,
 				 struct pagearena_op *op)
@@ -476,6 +487,10 @@ static noinline int pa_slow_step(struct pa_arena *arena, struct pa_hold *hold,
 	if (step.todo) {
 		pa_hold_end(arena);
 		err = pa_step_finish(arena, &step, err);
+		pa_hold_begin(arena, hold, true);
+	} else if (pa_costly(op)) {
+		pa_hold_end(arena);
+		cond_resched();
 		pa_hold_begin(arena, hold, true);
 	}
 	if (op->op != PAGEARENA_OP_FREE && !err) {

@@ -123,6 +123,9 @@ static inline u64 pa_backing_use(struct pa_arena *arena, pgoff_t first, pgoff_t 
 	return first < end ? pa_backing_use_some(arena, first, end - first, sign) : 0;
 }
 
+/* Every chunk of a span is looked at; one that has more is not allocated quickly. */
+#define PA_QUICK_BYTES	(256ULL * PA_CHUNK_SIZE)
+
 /*
  * The common cases, in few instructions: a span of whole MMU pages, in an arena without limit
  * or debugging, that needs nothing but the heap lock.  Whether an arena is @plain stays so for
@@ -142,7 +145,7 @@ static __always_inline bool pa_quick_alloc(struct pa_arena *arena, bool plain, u
 	struct span *s;
 
 	/* A length of 0 becomes one that is too large. */
-	if (unlikely(!plain) || *length - 1 >= arena->setup.arena_bytes ||
+	if (unlikely(!plain) || *length - 1 >= arena->quick_bytes ||
 	    arena->heap.stats.spans_inuse >= READ_ONCE(pa_spans_max))
 		return false;
 	pages = (*length - 1) >> shift;

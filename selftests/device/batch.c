@@ -8,6 +8,7 @@
 #include "pa_test.h"
 
 #define NR	200
+#define HUGE	(2 * MiB)
 
 static struct pagearena_batch batch(struct arena *a, struct pagearena_op *ops, __u32 count,
 				    __u32 flags)
@@ -490,6 +491,92 @@ static void test_signals(void)
 	free(ops);
 }
 
+/* A process that sends signals to this one as fast as it can. */
+static pid_t storm(void)
+{
+	struct sigaction act = { .sa_handler = nothing };
+	pid_t parent = getpid(), pid;
+
+	CHECK(!sigaction(SIGUSR1, &act, NULL));
+	pid = fork();
+	CHECK(pid >= 0);
+	while (!pid)
+		if (kill(parent, SIGUSR1))
+			_exit(0);
+	return pid;
+}
+
+static void storm_over(pid_t pid)
+{
+	pid_t got;
+
+	CHECK(!kill(pid, SIGKILL));
+	do
+		got = waitpid(pid, NULL, 0);
+	while (got < 0 && errno == EINTR);
+	CHECK_EQ(got, pid);
+}
+
+/*
+ * SCAVENGE that a signal ends has released something, and so has PROMOTE in a batch: who makes the
+ * call again comes to an end, however many signals there are.
+ */
+static void test_storm(void)
+{
+	struct pagearena_scavenge sc = { .size = sizeof(sc), .bytes = ALL,
+					 .flags = PAGEARENA_SCAVENGE_BREAK };
+	const unsigned int nr = 16384, chunks = 8;
+	unsigned int i, cut[2] = {};
+	struct arena a;
+	__u64 *at, was, from;
+	pid_t pid;
+
+	at = calloc(nr, sizeof(*at));
+	CHECK(at);
+	/* Where huge folios are to be had, nothing goes in the passes before BREAK's. */
+	open_arena(&a, nr * 8 * KiB, PAGEARENA_HUGE_ALWAYS);
+	pa_scavenging(&a, 0, 0, 0);
+	for (i = 0; i < nr; i++)
+		at[i] = pa_alloc(&a, 8 * KiB, 0, PAGEARENA_ALLOC_POPULATE);
+	for (i = 0; i < nr; i += 2)
+		pa_free(&a, at[i]);
+	pid = storm();
+	while (ioctl(a.fd, PAGEARENA_IOC_SCAVENGE, &sc)) {
+		CHECK_EQ(errno, EINTR);
+		CHECK_OP(sc.released, >, 0);
+		sc.released = 0;
+		sc.backed = 0;
+		cut[0]++;
+	}
+	CHECK_EQ(pa_stats(a.fd).heap_idle, pa_stats(a.fd).heap_released);
+	storm_over(pid);
+	pa_check(&a);
+	pa_close(&a);
+
+	open_arena(&a, 64 * MiB, PAGEARENA_HUGE_NEVER);
+	pa_scavenging(&a, 0, 0, 0);
+	from = pa_alloc(&a, chunks * HUGE, HUGE, PAGEARENA_ALLOC_POPULATE);
+	pid = storm();
+	for (;;) {
+		struct pagearena_op one = op(PAGEARENA_OP_PROMOTE, from, chunks * HUGE);
+		struct pagearena_batch req = { .size = sizeof(req), .ops = (uintptr_t)&one,
+					       .count = 1 };
+
+		was = pa_stats(a.fd).nr_promote;
+		if (!ioctl(a.fd, PAGEARENA_IOC_BATCH, &req))
+			break;
+		CHECK_EQ(errno, EINTR);
+		/* Or it came before the operation was begun. */
+		cut[1] += pa_stats(a.fd).nr_promote > was;
+		CHECK_OP(cut[1], <=, chunks);
+	}
+	storm_over(pid);
+	pa_say("cut short %u and %u times", cut[0], cut[1]);
+	pa_check(&a);
+	pa_close(&a);
+	free(at);
+}
+
 /* In a debug arena, too, what is freed is out of reach when the call is over. */
 static void test_debug(void)
 {
@@ -537,6 +624,7 @@ static const struct pa_test tests[] = {
 	{ "from many threads", test_threads },
 	{ "as many as there may be", test_most },
 	{ "signals", test_signals },
+	{ "a storm of signals", test_storm },
 	{ "a debug arena", test_debug },
 };
 

@@ -1368,6 +1368,65 @@ static void test_many_mappings(void)
 	pa_close(&a);
 }
 
+/* A flag that the module gives mmap() when it maps anew. */
+#define MAP_ANEW	(1ULL << 40)
+
+/* The same, while another process asks for its places with the flag that the module uses. */
+static void test_many_mappings_asked(void)
+{
+	enum { NR = 16 };
+	struct arena a;
+	__u64 at[NR];
+	void *mine;
+	char byte, *more;
+	int to[2], i;
+	pid_t pid;
+
+	open_arena(&a, PAGEARENA_HUGE_NEVER, 64 * MiB);
+	for (i = 0; i < NR; i++)
+		at[i] = part_live(&a, HUGE, i);
+	CHECK(!pipe(to));
+	pid = fork();
+	CHECK(pid >= 0);
+	if (!pid) {
+		mine = mmap(NULL, a.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, a.fd, 0);
+		CHECK(mine != MAP_FAILED);
+		CHECK_EQ(write(to[1], "", 1), 1);
+		/* Found good, and refused for the flag. */
+		for (;;)
+			CHECK_ERR(syscall(SYS_mmap, mine, a.bytes, PROT_READ | PROT_WRITE,
+					  MAP_SHARED_VALIDATE | MAP_FIXED | MAP_ANEW, a.fd, 0),
+				  EOPNOTSUPP);
+	}
+	CHECK_EQ(read(to[0], &byte, 1), 1);
+	/* The limit is everybody's; the other process is to stay below it. */
+	more = mmap(NULL, 64 * pa_page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(more != MAP_FAILED);
+	for (i = 0; i < 64; i += 2)
+		CHECK(!mprotect(more + i * pa_page, pa_page, PROT_NONE));
+	/* The last one to map it is who is served. */
+	CHECK(mmap(a.base, a.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, a.fd, 0) ==
+	      a.base);
+	for (i = 0; i < NR - 1; i++)
+		CHECK(!munmap(a.base + at[i], HUGE));
+	/* Builds for tests can wait in the window, see race.h; 14 is PA_RACE_ANEW. */
+	if (!access(PARAMETERS "race_window", W_OK)) {
+		pa_set_u64(PARAMETERS "race_us", 20000);
+		pa_set_u64(PARAMETERS "race_window", 14);
+	}
+	pa_set_u64("/proc/sys/vm/max_map_count", mappings() - 3);
+	for (i = 0; i < NR; i++)
+		CHECK_EQ(pa_promote(&a, at[i]), PAGEARENA_PROMOTE_DONE);
+	for (i = 0; i < NR - 1; i++)
+		CHECK_EQ(pa_peek(a.base + at[i], NULL), SIGSEGV);
+	CHECK(pa_filled(a.base + at[NR - 1], HUGE, NR - 1));
+	pa_set_u64("/proc/sys/vm/max_map_count", 65530);
+	CHECK(!kill(pid, SIGKILL));
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	pa_check(&a);
+	pa_close(&a);
+}
+
 /* Other mappings see the same contents, before and after; a child has none at all. */
 static void test_others(void)
 {
@@ -1827,6 +1886,7 @@ static const struct pa_test tests[] = {
 	{ "mappings that were changed stay so", test_changed },
 	{ "mappings that are gone stay so", test_replaced },
 	{ "mappings that are gone stay so, where there are too many", test_many_mappings },
+	{ "and while another process asks for them", test_many_mappings_asked },
 	{ "other mappings and processes", test_others },
 	{ "policy", test_policy },
 	{ "background promotion", test_background },

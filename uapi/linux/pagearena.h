@@ -355,7 +355,7 @@ struct pagearena_resize {
  * unpinned; a pinned huge folio is not broken.
  *
  * Errors: EBADFD, EINVAL (@bytes is 0, or FORCE without BREAK), EINTR (@released and @backed
- * say what was done until then).
+ * say what was done until then; a signal that is not fatal waits until something was).
  */
 struct pagearena_scavenge {
 	__u32 size;
@@ -754,7 +754,8 @@ struct pagearena_op {
  *
  * Errors: EBADFD, EINVAL; EFAULT (what was done until then stands, but what could not be
  * told of is undone as far as it was ALLOC), EINTR (@done says what was done; an operation that
- * was cut short is not among them, and can be made again).
+ * was cut short is not among them, and can be made again: unless the signal is fatal it has come
+ * further).
  */
 struct pagearena_batch {
 	__u32 size;
