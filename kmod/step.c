@@ -168,7 +168,7 @@ static int pa_step_alloc(struct pa_arena *arena, struct pa_step *step)
 	err = pa_whole_pages(arena, step->length, &npages);
 	if (err)
 		return err;
-	if (npages > arena->setup.arena_bytes >> shift)
+	if (npages > min_t(u64, arena->setup.arena_bytes >> shift, SPAN_HEAP_MAX_PAGES))
 		return -ENOMEM;
 	if (step->flags & PAGEARENA_ALLOC_FIXED) {
 		if (!IS_ALIGNED(step->offset, align))
@@ -268,6 +268,8 @@ static int pa_step_resize(struct pa_arena *arena, struct pa_hold *hold, struct p
 	if (err)
 		return err;
 	had = s->npages;
+	if (npages > min_t(u64, arena->setup.arena_bytes >> shift, SPAN_HEAP_MAX_PAGES))
+		return -ENOMEM;
 	if (npages > had) {
 		err = pa_may_allocate(arena, npages - had, 0, step);
 		if (err)

@@ -387,6 +387,7 @@ static void test_errors(void)
 		{ RESIZE, EINVAL, "misaligned", { .resize = { .offset = 1, .length = page } } },
 		{ RESIZE, EINVAL, "another length",
 		  { .resize = { .length = page, .old_length = 2 * page } } },
+		{ RESIZE, ENOMEM, "more pages than a span has", { .resize = { .length = 1ULL << 50 } } },
 		{ RESIZE, EOVERFLOW, "length ~0", { .resize = { .length = ALL } } },
 		{ RESIZE, EOVERFLOW, "old length ~0",
 		  { .resize = { .length = page, .old_length = ALL } } },
