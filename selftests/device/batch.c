@@ -525,7 +525,8 @@ static void test_storm(void)
 {
 	struct pagearena_scavenge sc = { .size = sizeof(sc), .bytes = ALL,
 					 .flags = PAGEARENA_SCAVENGE_BREAK };
-	const unsigned int nr = 16384, chunks = 8;
+	const unsigned int nr = pa_page > 4 * KiB ? 2048 : 16384, chunks = 8;
+	const __u64 unit = MAX(8 * KiB, pa_page);
 	unsigned int i, cut[2] = {};
 	struct arena a;
 	__u64 *at, was, from;
@@ -534,10 +535,10 @@ static void test_storm(void)
 	at = calloc(nr, sizeof(*at));
 	CHECK(at);
 	/* Where huge folios are to be had, nothing goes in the passes before BREAK's. */
-	open_arena(&a, nr * 8 * KiB, PAGEARENA_HUGE_ALWAYS);
+	open_arena(&a, nr * unit, PAGEARENA_HUGE_ALWAYS);
 	pa_scavenging(&a, 0, 0, 0);
 	for (i = 0; i < nr; i++)
-		at[i] = pa_alloc(&a, 8 * KiB, 0, PAGEARENA_ALLOC_POPULATE);
+		at[i] = pa_alloc(&a, unit, 0, PAGEARENA_ALLOC_POPULATE);
 	for (i = 0; i < nr; i += 2)
 		pa_free(&a, at[i]);
 	pid = storm();
