@@ -75,7 +75,7 @@ pressure()
 		n=$(($(meminfo MemAvailable) - 160))
 		[ $n -gt 0 ] || continue
 		# If it was too much, which depends on what the others do meanwhile, it goes first.
-		# shellcheck disable=SC2016 # for the inner shell
+		# shellcheck disable=SC2016,SC2216 # for the inner shell; sleep holds the pipe open
 		sh -c 'echo 1000 >/proc/self/oom_score_adj
 			exec dd if=/dev/zero bs="$0"M count=1' $n 2>/dev/null | sleep 2
 		echo 1
