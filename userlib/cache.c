@@ -16,15 +16,15 @@
  * mutex, which is only taken when either comes or goes, and by those who look at all caches.
  * The mutex is taken before the lock of a cache.
  *
- * fork(): the spans in the parent's caches stay the parent's.  The child forgets them, without
- * freeing them, and the marks in its copy of the table do not count any more.
+ * fork(): the spans in the parent's caches stay the parent's.  Caches and table are in memory that
+ * the kernel wipes in a child, however that is made: all that was the parent's is forgotten
+ * without being freed, and a cache that is all zero is no arena's.
  */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -46,7 +46,7 @@
 /* Every so often a thread that needs the kernel anyway asks whether memory is short. */
 #define LOOK_EVERY	16
 
-/* In the table: the span is in a cache.  The other bits count forks, see above. */
+/* In the table: the span is in a cache. */
 #define CACHED		0x8000
 
 struct magazine {
@@ -85,13 +85,10 @@ static __thread struct cache *entries[ENTRIES]
 	__attribute__((tls_model("initial-exec"))) = { [0 ... ENTRIES - 1] = &nobody };
 static __thread struct cache *mine __attribute__((tls_model("initial-exec")));
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool ready;
 static uint64_t last_id; /* 0 is nobody's */
-static uint16_t mark = CACHED;
-static unsigned int forks;
 
 /* Who holds it may be off the CPU, or of a lower priority. */
 static __attribute__((noinline)) void cache_wait(struct cache *c)
@@ -187,7 +184,7 @@ static void drop_mine(bool all)
 			if (entries[i] == c)
 				entries[i] = &nobody;
 		*link = c->mine;
-		free(c);
+		munmap(c, sizeof(*c));
 	}
 }
 
@@ -198,7 +195,7 @@ static void thread_exit(void *arg)
 	int err = errno;
 
 	(void)arg;
-	pthread_mutex_lock(&mutex);
+	pthread_mutex_lock(&pa_self->cache_lock);
 	for (c = mine; c; c = c->mine) {
 		if (!c->arena)
 			continue;
@@ -208,40 +205,21 @@ static void thread_exit(void *arg)
 		*link = c->next;
 	}
 	drop_mine(true);
-	pthread_mutex_unlock(&mutex);
+	pthread_mutex_unlock(&pa_self->cache_lock);
 	errno = err;
-}
-
-static void before_fork(void)
-{
-	pthread_mutex_lock(&mutex);
-}
-
-static void after_fork(void)
-{
-	pthread_mutex_unlock(&mutex);
-}
-
-static void child_after_fork(void)
-{
-	forks++;
-	mark = (uint16_t)(CACHED | forks);
-	drop_mine(true);
-	pthread_mutex_unlock(&mutex);
 }
 
 static void init(void)
 {
-	ready = !pthread_key_create(&key, thread_exit) &&
-		!pthread_atfork(before_fork, after_fork, child_after_fork);
+	ready = !pthread_key_create(&key, thread_exit);
 }
 
 /* The arena's list, without those of the process that this one was forked from. */
 static struct cache **caches_of(struct pagearena *a)
 {
-	if (a->cache_fork != forks) {
+	if (a->cache_process != pa_process()) {
 		a->caches = NULL;
-		a->cache_fork = forks;
+		a->cache_process = pa_process();
 	}
 	return &a->caches;
 }
@@ -249,18 +227,18 @@ static struct cache **caches_of(struct pagearena *a)
 /* A cache of an arena for this thread; NULL: out of memory. */
 static struct cache *cache_new(struct pagearena *a)
 {
-	struct cache *c = calloc(1, sizeof(*c)), **list;
+	struct cache *c = pa_map_wiped(sizeof(*c)), **list;
 
 	if (!c)
 		return NULL;
 	if (pthread_setspecific(key, c)) {
-		free(c);
+		munmap(c, sizeof(*c));
 		return NULL;
 	}
 	c->id = a->cache_id;
 	c->room = a->cache_room;
 	c->arena = a;
-	pthread_mutex_lock(&mutex);
+	pthread_mutex_lock(&pa_self->cache_lock);
 	/* Those of arenas that were closed are in nobody's way until now. */
 	drop_mine(false);
 	list = caches_of(a);
@@ -268,7 +246,7 @@ static struct cache *cache_new(struct pagearena *a)
 	*list = c;
 	c->mine = mine;
 	mine = c;
-	pthread_mutex_unlock(&mutex);
+	pthread_mutex_unlock(&pa_self->cache_lock);
 	return c;
 }
 
@@ -330,7 +308,7 @@ static int64_t refill(struct pagearena *a, struct cache *c, unsigned int pages)
 			got = page;
 			continue;
 		}
-		a->table[page] = mark;
+		a->table[page] = CACHED;
 		m->slot[m->nr++] = page;
 		c->room -= pages;
 	}
@@ -419,7 +397,7 @@ static __attribute__((noinline)) int free_slow(struct pagearena *a, void *ptr, u
 	    offset & ((1ULL << a->span_shift) - 1))
 		return pa_kernel_free(a, ptr, length);
 	pages = a->table[page];
-	if (pages == mark)
+	if (pages == CACHED)
 		return fail(ENOENT);
 	if (!pages || pages & CACHED)
 		return pa_kernel_free(a, ptr, length);
@@ -439,7 +417,7 @@ static __attribute__((noinline)) int free_slow(struct pagearena *a, void *ptr, u
 	if (c->room < pages)
 		for (i = CLASSES; i && (c->room < pages || c->room < a->cache_room / 2); i--)
 			drain(a, c, i, 0);
-	a->table[page] = mark;
+	a->table[page] = CACHED;
 	m->slot[m->nr++] = (uint32_t)page;
 	c->room -= pages;
 	cache_unlock(c);
@@ -476,7 +454,7 @@ static inline bool cache_put(struct pagearena *a, struct cache *c, uint64_t page
 	c->room -= pages;
 	m->slot[nr] = (uint32_t)page;
 	m->nr = nr + 1;
-	a->table[page] = mark;
+	a->table[page] = CACHED;
 	cache_unlock(c);
 	return true;
 }
@@ -518,7 +496,7 @@ int pagearena_free_sized(struct pagearena *a, void *ptr, size_t length)
 /* Is the span that begins at an offset in a cache, and so not the caller's? */
 bool pa_cache_owns(const struct pagearena *a, uint64_t offset)
 {
-	return a->table && offset < a->bytes && a->table[offset >> a->span_shift] == mark;
+	return a->table && offset < a->bytes && a->table[offset >> a->span_shift] == CACHED;
 }
 
 /* May a span that overlaps a range be in a cache? */
@@ -535,7 +513,7 @@ bool pa_cache_near(const struct pagearena *a, uint64_t offset, uint64_t length)
 	if (end - page > 4096)
 		return true;
 	for (; page < end; page++)
-		if (a->table[page] == mark)
+		if (a->table[page] == CACHED)
 			return true;
 	return false;
 }
@@ -557,10 +535,10 @@ bool pa_cache_flush(struct pagearena *a)
 
 	if (!a->table)
 		return false;
-	pthread_mutex_lock(&mutex);
+	pthread_mutex_lock(&pa_self->cache_lock);
 	for (c = *caches_of(a); c; c = c->next)
 		some |= drain_all(a, c);
-	pthread_mutex_unlock(&mutex);
+	pthread_mutex_unlock(&pa_self->cache_lock);
 	errno = err;
 	return some;
 }
@@ -574,7 +552,7 @@ void pa_cache_hold(struct pagearena *a, struct pagearena_cache_stats *sum)
 	memset(sum, 0, sizeof(*sum));
 	if (!a->table)
 		return;
-	pthread_mutex_lock(&mutex);
+	pthread_mutex_lock(&pa_self->cache_lock);
 	for (c = *caches_of(a); c; c = c->next) {
 		cache_lock(c);
 		sum->bytes += (a->cache_room - c->room) << a->span_shift;
@@ -592,7 +570,7 @@ void pa_cache_release(struct pagearena *a)
 		return;
 	for (c = a->caches; c; c = c->next)
 		cache_unlock(c);
-	pthread_mutex_unlock(&mutex);
+	pthread_mutex_unlock(&pa_self->cache_lock);
 }
 
 /* Does the module know batches?  An empty one is an error, but no unknown call. */
@@ -624,18 +602,17 @@ void pa_cache_open(struct pagearena *a, uint64_t span_page, uint64_t cache_bytes
 	pthread_once(&once, init);
 	if (!ready)
 		return;
-	table = mmap(NULL, (size_t)(pages * sizeof(*a->table)), PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (table == MAP_FAILED)
+	table = pa_map_wiped((size_t)(pages * sizeof(*a->table)));
+	if (!table)
 		return;
 	a->table = table;
 	a->cache_pages = pages;
 	a->cache_length = length;
 	a->cache_room = cache_bytes >> a->span_shift;
-	pthread_mutex_lock(&mutex);
+	pthread_mutex_lock(&pa_self->cache_lock);
 	a->cache_id = ++last_id;
-	a->cache_fork = forks;
-	pthread_mutex_unlock(&mutex);
+	a->cache_process = pa_process();
+	pthread_mutex_unlock(&pa_self->cache_lock);
 	a->cache_entry = a->cache_id % ENTRIES;
 }
 
@@ -646,12 +623,12 @@ void pa_cache_close(struct pagearena *a)
 
 	if (!a->table)
 		return;
-	pthread_mutex_lock(&mutex);
+	pthread_mutex_lock(&pa_self->cache_lock);
 	for (c = *caches_of(a); c; c = c->next) {
 		drain_all(a, c);
 		/* Its thread frees it. */
 		c->arena = NULL;
 	}
-	pthread_mutex_unlock(&mutex);
+	pthread_mutex_unlock(&pa_self->cache_lock);
 	munmap(a->table, (size_t)(a->cache_pages * sizeof(*a->table)));
 }

@@ -4,10 +4,10 @@
 #define PAGEARENA_INTERNAL_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 #include <time.h>
 
 #include "pagearena.h"
@@ -20,7 +20,7 @@ struct cache;
 /**
  * struct pagearena - an arena
  * @fd: descriptor
- * @pid: process that holds the mapping; a forked child does not
+ * @process: pa_process() of who holds the mapping; a forked child does not
  * @base: the mapping
  * @bytes: its length
  * @huge_size: bytes of a chunk
@@ -33,11 +33,11 @@ struct cache;
  * @table: for each span page what the caches know of a span that begins there; see cache.c
  * @pressure_seq: the last pressure event that the caches were emptied for
  * @caches: all threads' caches of the arena
- * @cache_fork: number of forks when that list began
+ * @cache_process: pa_process() of whom that list is
  */
 struct pagearena {
 	int fd;
-	pid_t pid;
+	unsigned int process;
 	char *base;
 	uint64_t bytes;
 	uint64_t huge_size;
@@ -50,7 +50,7 @@ struct pagearena {
 	uint16_t *table;
 	atomic_ullong pressure_seq;
 	struct cache *caches;
-	unsigned int cache_fork;
+	unsigned int cache_process;
 };
 
 /**
@@ -77,6 +77,43 @@ static inline uint64_t pa_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/**
+ * struct pa_self - what is this process's own, and is all zero in a child
+ * @number: tells a process from those that it was forked from; 0: not given yet
+ * @user_lock: protects the list of arenas without the module
+ * @cache_lock: protects the lists of caches
+ *
+ * In memory that the kernel wipes at fork(), so a child finds its locks free, which zero means,
+ * whoever held them, and however it was made: by a call that runs no handlers of fork(), too,
+ * and before the program's own handlers run.  Its pid would not tell it: the first process of
+ * each PID namespace has the same.
+ */
+struct pa_self {
+	atomic_uint number;
+	pthread_mutex_t user_lock;
+	pthread_mutex_t cache_lock;
+};
+
+extern struct pa_self *pa_self __attribute__((visibility("hidden")));
+
+int pa_self_init(void);
+unsigned int pa_process_new(void);
+void *pa_map_wiped(size_t len);
+
+/**
+ * pa_process() - which process this is
+ *
+ * After pa_self_init().
+ *
+ * Return: a number that none has that this process's memory is a copy of.
+ */
+static inline unsigned int pa_process(void)
+{
+	unsigned int number = atomic_load_explicit(&pa_self->number, memory_order_relaxed);
+
+	return likely(number) ? number : pa_process_new();
+}
+
 #ifdef PAGEARENA_KERNEL_ONLY
 /* For who must not allocate memory in a call. */
 #include <sys/ioctl.h>
@@ -84,6 +121,7 @@ static inline uint64_t pa_now_ns(void)
 
 #define pa_ioctl(fd, nr, arg)	ioctl(fd, nr, arg)
 #define pa_close(fd)		close(fd)
+#define pa_user_mapped(fd, base, len)	((void)0)
 #else
 /* user.c: a descriptor may be that of an arena without the module. */
 int pa_ioctl(int fd, unsigned long nr, void *arg);

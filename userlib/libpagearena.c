@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,6 +32,82 @@ static bool is_power_of_2(uint64_t n)
 static uint64_t max_u64(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
+}
+
+/*
+ * Processes
+ */
+
+struct pa_self *pa_self;
+static pthread_once_t self_once = PTHREAD_ONCE_INIT;
+static atomic_uint last_process;
+
+#ifdef PAGEARENA_KERNEL_ONLY
+/* Where the module is, memory can be wiped. */
+static void self_without_wipe(void)
+{
+}
+#else
+static struct pa_self self_wiped_here;
+
+static void wipe_self(void)
+{
+	memset(&self_wiped_here, 0, sizeof(self_wiped_here));
+}
+
+/* An old kernel, or what passes for one: the next best is a handler of fork(). */
+static void self_without_wipe(void)
+{
+	if (!pthread_atfork(NULL, NULL, wipe_self))
+		pa_self = &self_wiped_here;
+}
+#endif
+
+static void self_init(void)
+{
+	pa_self = pa_map_wiped(sizeof(*pa_self));
+	if (!pa_self)
+		self_without_wipe();
+}
+
+/**
+ * pa_self_init() - finds out how to tell processes apart
+ *
+ * Return: 0, or -1 with errno ENOMEM.
+ */
+int pa_self_init(void)
+{
+	pthread_once(&self_once, self_init);
+	return pa_self ? 0 : fail(ENOMEM);
+}
+
+/* The process is new. */
+unsigned int pa_process_new(void)
+{
+	/* First this, so that a child of another thread made meanwhile gets another one. */
+	unsigned int number = atomic_fetch_add(&last_process, 1) + 1, had = 0;
+
+	return atomic_compare_exchange_strong(&pa_self->number, &had, number) ? number : had;
+}
+
+/**
+ * pa_map_wiped() - private memory that is zero, and zero in a child again
+ * @len: bytes
+ *
+ * Return: the memory, NULL if there is none, or the kernel cannot do that.
+ */
+void *pa_map_wiped(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (madvise(p, len, MADV_WIPEONFORK)) {
+		munmap(p, len);
+		return NULL;
+	}
+	return p;
 }
 
 /* A call of which a signal undoes all: it is just made again. */
@@ -220,7 +297,7 @@ static struct pagearena *adopt(int fd, const struct pagearena_options *opts)
 	struct pagearena *a;
 	int err;
 
-	if (get_info(fd, &info))
+	if (pa_self_init() || get_info(fd, &info))
 		return NULL;
 	if (!info.arena_bytes) {
 		errno = EBADFD;
@@ -234,7 +311,7 @@ static struct pagearena *adopt(int fd, const struct pagearena_options *opts)
 	if (!a)
 		return NULL;
 	a->fd = fd;
-	a->pid = getpid();
+	a->process = pa_process();
 	a->bytes = info.arena_bytes;
 	a->huge_size = info.huge_size;
 	a->base = map_arena(fd, &info, opts);
@@ -337,11 +414,12 @@ struct pagearena *pagearena_open_fd(int fd, const struct pagearena_options *opts
 
 int pagearena_remap(struct pagearena *a)
 {
-	if (a->pid == getpid())
+	if (a->process == pa_process())
 		return 0;
 	if (map_at(a->fd, a->base, (size_t)a->bytes) == MAP_FAILED)
 		return -1;
-	a->pid = getpid();
+	pa_user_mapped(a->fd, a->base, (size_t)a->bytes);
+	a->process = pa_process();
 	return 0;
 }
 
@@ -351,7 +429,7 @@ void pagearena_close(struct pagearena *a)
 		return;
 	pa_cache_close(a);
 	/* In a forked child, other things may be mapped where the parent has the arena. */
-	if (a->pid == getpid())
+	if (a->process == pa_process())
 		munmap(a->base, (size_t)a->bytes);
 	pa_close(a->fd);
 	free(a);

@@ -28,8 +28,8 @@
  * without a call of the kernel; see &pagearena_options.cache_bytes.  They cost a list of caches
  * for each thread and each arena under a mutex of the library, which is taken when a thread
  * first uses an arena, when either ends, and by who looks at all caches.  Without caches the
- * library has no global state, takes no lock and, after pagearena_open(), allocates nothing;
- * and its functions may be called in a signal handler, which they may not with caches.
+ * library takes no lock and, after pagearena_open(), allocates nothing; and its functions may be
+ * called in a signal handler, which they may not with caches.
  *
  * Processes: the caches know what their own process does by the functions below.  So what one
  * process allocated with pagearena_alloc() and a length that is cached, another may use, but not
@@ -51,7 +51,9 @@
  *
  * fork(): a child inherits the descriptor, not the mapping, and no caches.  The arena is shared
  * memory, never copied.  A child that wants to use it calls pagearena_remap(); one that does not
- * may call pagearena_close(), or just exec() (the descriptor is close-on-exec).
+ * may call pagearena_close(), or just exec() (the descriptor is close-on-exec).  Handlers of
+ * pthread_atfork() may do so, too, and it makes no difference if none are run (_Fork()): the kernel
+ * wipes in the child what is not for it.  Where it cannot do that (before 4.14) there are no caches.
  */
 #ifndef PAGEARENA_H
 #define PAGEARENA_H

@@ -10,6 +10,7 @@
  * descriptor.
  *
  * One mutex for each arena.  Entries of the list are never freed, so it is read without a lock.
+ * In a child the heaps of its parent are copies, and of no use: pa_process() tells.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -55,7 +56,9 @@
  * @base: where it is mapped, NULL: not yet
  * @id: its number
  * @page: bytes of an MMU page
- * @process: which process it belongs to, see process
+ * @process: pa_process() of whom it belongs to
+ * @dev: device of its memfd
+ * @ino: its inode
  * @from: begin of the range that is being scavenged
  * @to: its end
  * @looked: when old free memory was looked for
@@ -75,6 +78,8 @@ struct user_arena {
 	uint64_t id;
 	uint64_t page;
 	unsigned int process;
+	dev_t dev;
+	ino_t ino;
 	uint64_t from;
 	uint64_t to;
 	uint64_t looked;
@@ -85,11 +90,7 @@ struct user_arena {
 };
 
 static struct user_arena *_Atomic arenas;
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static uint64_t last_id;
-/* Grows by one with each fork(): in a child the heaps of others are copies, and of no use. */
-static atomic_uint process;
 
 static bool aligned(uint64_t n, uint64_t to)
 {
@@ -890,12 +891,27 @@ static int dispatch(struct user_arena *u, unsigned long nr, void *arg)
 	return -ENOTTY;
 }
 
+static bool mine(const struct user_arena *u)
+{
+	return u->process == pa_process();
+}
+
+/* A child may have closed the descriptor without telling, and have another file there. */
+static bool still_there(const struct user_arena *u)
+{
+	struct stat st;
+
+	return !fstat(u->fd, &st) && st.st_dev == u->dev && st.st_ino == u->ino;
+}
+
 static struct user_arena *find(int fd)
 {
 	struct user_arena *u = atomic_load_explicit(&arenas, memory_order_acquire);
 
-	while (u && atomic_load_explicit(&u->fd, memory_order_acquire) != fd)
-		u = u->next;
+	for (; u; u = u->next)
+		if (atomic_load_explicit(&u->fd, memory_order_acquire) == fd &&
+		    (mine(u) || still_there(u)))
+			break;
 	return u;
 }
 
@@ -908,7 +924,7 @@ int pa_ioctl(int fd, unsigned long nr, void *arg)
 	u = atomic_load_explicit(&arenas, memory_order_acquire) ? find(fd) : NULL;
 	if (!u)
 		return ioctl(fd, nr, arg);
-	if (u->process != atomic_load(&process))
+	if (!mine(u))
 		return fail(EOPNOTSUPP);
 	pthread_mutex_lock(&u->lock);
 	err = dispatch(u, nr, arg);
@@ -920,28 +936,6 @@ int pa_ioctl(int fd, unsigned long nr, void *arg)
  * Opening and closing
  */
 
-/* Nobody is about to open or close one while the process is copied. */
-static void before_fork(void)
-{
-	pthread_mutex_lock(&list_lock);
-}
-
-static void in_parent(void)
-{
-	pthread_mutex_unlock(&list_lock);
-}
-
-static void in_child(void)
-{
-	atomic_fetch_add(&process, 1);
-	pthread_mutex_unlock(&list_lock);
-}
-
-static void init(void)
-{
-	pthread_atfork(before_fork, in_parent, in_child);
-}
-
 bool pa_is_user(int fd)
 {
 	return find(fd);
@@ -949,27 +943,35 @@ bool pa_is_user(int fd)
 
 int pa_user_open(void)
 {
-	int fd = memfd_create("pagearena", MFD_CLOEXEC), err;
 	struct user_arena *u;
+	struct stat st;
+	int fd, err;
 
+	if (pa_self_init())
+		return -1;
+	fd = memfd_create("pagearena", MFD_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	pthread_once(&once, init);
-	pthread_mutex_lock(&list_lock);
+	if (fstat(fd, &st)) {
+		err = errno;
+		close(fd);
+		return fail(err);
+	}
+	pthread_mutex_lock(&pa_self->user_lock);
 	/* One of another process may have been copied with its lock held. */
-	for (u = arenas; u && (u->fd >= 0 || u->process != process); u = u->next)
+	for (u = arenas; u && (u->fd >= 0 || !mine(u)); u = u->next)
 		;
 	if (!u) {
 		u = calloc(1, sizeof(*u));
 		if (!u) {
 			err = errno;
-			pthread_mutex_unlock(&list_lock);
+			pthread_mutex_unlock(&pa_self->user_lock);
 			close(fd);
 			return fail(err);
 		}
 		pthread_mutex_init(&u->lock, NULL);
 		u->fd = -1;
-		u->process = process;
+		u->process = pa_process();
 		u->next = arenas;
 		atomic_store(&arenas, u);
 	}
@@ -991,8 +993,10 @@ int pa_user_open(void)
 	u->zeroed = 0;
 	u->aged = 0;
 	u->limited = 0;
+	u->dev = st.st_dev;
+	u->ino = st.st_ino;
 	atomic_store(&u->fd, fd);
-	pthread_mutex_unlock(&list_lock);
+	pthread_mutex_unlock(&pa_self->user_lock);
 	return fd;
 }
 
@@ -1026,12 +1030,12 @@ void pa_close(int fd)
 	struct user_arena *u = find(fd);
 
 	if (u) {
-		pthread_mutex_lock(&list_lock);
+		pthread_mutex_lock(&pa_self->user_lock);
 		/* The copy of another process's heap may be half of one, so it stays. */
-		if (u->setup.arena_bytes && u->process == process)
+		if (u->setup.arena_bytes && mine(u))
 			span_heap_destroy(&u->heap, free_span, free_index);
 		atomic_store(&u->fd, -1);
-		pthread_mutex_unlock(&list_lock);
+		pthread_mutex_unlock(&pa_self->user_lock);
 	}
 	close(fd);
 }

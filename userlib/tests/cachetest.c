@@ -8,6 +8,7 @@
 #include <pagearena.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -632,8 +633,14 @@ static void test_fork_threads(void)
 	pagearena_close(shared);
 }
 
+/* As _Fork() does, without any handlers. */
+static pid_t bare_fork(void)
+{
+	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
 /* A child does not hand out what is in the parent's caches. */
-static void test_fork(void)
+static void test_fork(pid_t (*make)(void), const char *name)
 {
 	struct pagearena *a = open_arena(64 * MIB, 0);
 	uint64_t before;
@@ -646,7 +653,8 @@ static void test_fork(void)
 	memset(q, 5, PAGE);
 	pagearena_free(a, p);
 	before = cached(a).spans;
-	pid = fork();
+	fflush(stdout);
+	pid = make();
 	if (!pid) {
 		char *c;
 
@@ -663,7 +671,7 @@ static void test_fork(void)
 		pagearena_close(a);
 		_exit(0);
 	}
-	ok(waitpid(pid, &status, 0) == pid && !status, "a child has caches of its own");
+	ok(waitpid(pid, &status, 0) == pid && !status, "%s has caches of its own", name);
 	ok(cached(a).spans == before, "the parent's are as they were");
 	q = pagearena_alloc(a, PAGE, 0);
 	ok(q && !pagearena_free(a, q), "and go on");
@@ -691,7 +699,8 @@ int main(void)
 	test_close();
 	test_arenas();
 	test_reopen();
-	test_fork();
+	test_fork(fork, "a child");
+	test_fork(bare_fork, "a child made without handlers");
 	test_fork_threads();
 	return tap_done();
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pagearena.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -364,6 +365,51 @@ static void test_processes(void)
 	pagearena_close(a);
 }
 
+/* The first process of a PID namespace. */
+static int first_process(void)
+{
+	struct pagearena_options o = { .size = sizeof(o), .arena_bytes = 16 * MIB };
+	struct pagearena *a = pagearena_open(&o);
+	char *p = a ? pagearena_alloc(a, 8192, 0) : NULL;
+	int status;
+	pid_t pid;
+
+	if (!p)
+		return 2;
+	*p = 1;
+	if (unshare(CLONE_NEWPID))
+		return 1;
+	pid = fork();
+	if (!pid)
+		_exit(pagearena_remap(a) || *p != 1);
+	return pid < 0 || waitpid(pid, &status, 0) != pid || status ? 3 : 0;
+}
+
+/* Its pid does not tell a process from its parent: the first of each namespace is 1. */
+static void test_namespace(void)
+{
+	int status = 0, inner;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWPID) && unshare(CLONE_NEWUSER | CLONE_NEWPID))
+			_exit(1);
+		pid = fork();
+		if (!pid)
+			_exit(first_process());
+		_exit(pid < 0 || waitpid(pid, &inner, 0) != pid || !WIFEXITED(inner) ?
+			      4 : WEXITSTATUS(inner));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		status = -1;
+	/* Not everybody may make a namespace. */
+	ok(status >= 0 && WEXITSTATUS(status) <= 1,
+	   "a child of the same pid, in another namespace, maps it%s",
+	   status > 0 && WEXITSTATUS(status) == 1 ? " # SKIP no namespaces" : "");
+}
+
 /* Threads that allocate, fill, check and free, while signals rain and one scavenges. */
 static struct pagearena *shared;
 static atomic_int ticks;
@@ -446,6 +492,7 @@ int main(void)
 	test_alloc();
 	test_promote();
 	test_processes();
+	test_namespace();
 	test_threads();
 	return tap_done();
 }

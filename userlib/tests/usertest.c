@@ -2,10 +2,15 @@
 /* Arenas without the module: PAGEARENA_BACKEND.  Runs anywhere. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -373,8 +378,160 @@ static void test_child(void)
 	pagearena_close(a);
 }
 
+/* The parent's arena, what it has allocated there, and what a handler of fork() is to do. */
+static struct {
+	struct pagearena *a;
+	char *p;
+	void (*child)(void);
+	int bad;
+} forking;
+
+static void handler_in_child(void)
+{
+	/* It hangs, or not. */
+	alarm(20);
+	if (forking.child)
+		forking.child();
+}
+
+static void child_closes(void)
+{
+	pagearena_close(forking.a);
+}
+
+static void child_opens(void)
+{
+	struct pagearena *own = open_arena(64 * MIB, 0, 0);
+
+	forking.bad = !own || !pagearena_alloc(own, 8 * KIB, 0);
+	pagearena_close(own);
+}
+
+static void child_frees(void)
+{
+	if (!pagearena_free(forking.a, forking.p) || errno != EOPNOTSUPP)
+		forking.bad = 1;
+	if (!pagearena_scavenge(forking.a, PAGEARENA_ALL, 0, NULL, NULL) || errno != EOPNOTSUPP)
+		forking.bad = 2;
+}
+
+static bool good_child(void (*child)(void), uint64_t cache)
+{
+	int status = -1;
+	bool good;
+	pid_t pid;
+
+	forking.a = open_arena(64 * MIB, 0, cache);
+	forking.p = pagearena_alloc(forking.a, MIB, 0);
+	memset(forking.p, 1, MIB);
+	pagearena_free(forking.a, pagearena_alloc(forking.a, 8 * KIB, 0));
+	forking.bad = 0;
+	forking.child = child;
+	fflush(stdout);
+	pid = fork();
+	forking.child = NULL;
+	if (!pid)
+		_exit(forking.bad);
+	good = pid > 0 && waitpid(pid, &status, 0) == pid && !status && all(forking.p, MIB, 1);
+	pagearena_close(forking.a);
+	return good;
+}
+
+/* The program's own handler of fork() is older than the arena, and runs before the library's. */
+static void test_fork_handlers(void)
+{
+	ok(good_child(child_closes, 0) && good_child(child_closes, PAGEARENA_NO_CACHE),
+	   "a handler of fork() closes an arena");
+	ok(good_child(child_opens, 0) && good_child(child_opens, PAGEARENA_NO_CACHE),
+	   "or opens one");
+	ok(good_child(child_frees, 0) && good_child(child_frees, PAGEARENA_NO_CACHE),
+	   "but frees none of the parent's memory");
+}
+
+/* As _Fork() does, without any handlers. */
+static pid_t bare_fork(void)
+{
+	return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+static void test_bare_fork(uint64_t cache, const char *name)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, cache);
+	int status = -1;
+	pid_t pid;
+	char *p;
+
+	pagearena_free(a, pagearena_alloc(a, 8 * KIB, 0));
+	fflush(stdout);
+	pid = bare_fork();
+	if (!pid) {
+		if (pagearena_alloc(a, 8 * KIB, 0) || errno != EOPNOTSUPP)
+			_exit(1);
+		if (pagearena_remap(a))
+			_exit(2);
+		*(char *)pagearena_base(a) = 1;
+		pagearena_close(a);
+		_exit(0);
+	}
+	ok(pid > 0 && waitpid(pid, &status, 0) == pid && !status, "%s", name);
+	p = pagearena_alloc(a, 8 * KIB, 0);
+	ok(p && !pagearena_free(a, p), "the parent goes on");
+	pagearena_close(a);
+}
+
+/* What a child has mapped is no more inherited than what the parent has. */
+static void test_grandchild(void)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, PAGEARENA_NO_CACHE);
+	char *p = pagearena_alloc(a, 8 * KIB, 0);
+	int status = -1;
+	pid_t pid;
+
+	*p = 1;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		if (pagearena_remap(a))
+			_exit(1);
+		pid = fork();
+		if (!pid) {
+			if (pagearena_remap(a) || *p != 1)
+				_exit(1);
+			pagearena_close(a);
+			_exit(0);
+		}
+		_exit(pid < 0 || waitpid(pid, &status, 0) != pid || status ? 2 : 0);
+	}
+	ok(pid > 0 && waitpid(pid, &status, 0) == pid && !status, "a grandchild maps it, too");
+	pagearena_close(a);
+}
+
+/* A child that has closed all descriptors has other files there. */
+static void test_other_file(void)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, PAGEARENA_NO_CACHE);
+	int status = -1, fd = pagearena_fd(a);
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		struct pagearena_info info = { .size = sizeof(info) };
+
+		close(fd);
+		if (dup2(STDOUT_FILENO, fd) != fd)
+			_exit(1);
+		_exit(!pagearena_info(a, &info) || errno != ENOTTY ? 2 : 0);
+	}
+	ok(pid > 0 && waitpid(pid, &status, 0) == pid && !status,
+	   "a child's other file is no arena");
+	pagearena_close(a);
+}
+
 int main(void)
 {
+	/* The first of all handlers. */
+	pthread_atfork(NULL, NULL, handler_in_child);
 	printf("TAP version 13\n");
 	test_backend();
 	test_memory();
@@ -387,5 +544,10 @@ int main(void)
 	test_limit();
 	test_as_module();
 	test_promote();
+	test_fork_handlers();
+	test_bare_fork(PAGEARENA_NO_CACHE, "a child made without handlers is another process");
+	test_bare_fork(0, "also with caches");
+	test_grandchild();
+	test_other_file();
 	return tap_done();
 }
