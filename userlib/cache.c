@@ -95,12 +95,16 @@ static __attribute__((noinline)) void cache_wait(struct cache *c)
 {
 	static const struct timespec moment = { .tv_nsec = 20000 };
 	unsigned int tries = 0;
+	int state;
 
+	/* The caller may hold the mutex. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	while (atomic_exchange_explicit(&c->lock, 1, memory_order_acquire))
 		if (++tries < 100)
 			sched_yield();
 		else
 			nanosleep(&moment, NULL);
+	pthread_setcancelstate(state, NULL);
 }
 
 static inline bool cache_trylock(struct cache *c)
@@ -274,9 +278,15 @@ static bool pressed(struct pagearena *a, struct cache *c)
 {
 	struct pollfd p = { .fd = a->fd, .events = POLLPRI };
 	struct pagearena_stats st = { .size = sizeof(st) };
+	int state, ret;
 
-	if (++c->looks % LOOK_EVERY || poll(&p, 1, 0) != 1 || !(p.revents & POLLPRI) ||
-	    pa_call(a->fd, PAGEARENA_IOC_STATS, &st))
+	if (++c->looks % LOOK_EVERY)
+		return false;
+	/* What is about to be allocated would be lost with the thread. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	ret = poll(&p, 1, 0);
+	pthread_setcancelstate(state, NULL);
+	if (ret != 1 || !(p.revents & POLLPRI) || pa_call(a->fd, PAGEARENA_IOC_STATS, &st))
 		return false;
 	return atomic_exchange(&a->pressure_seq, st.pressure_seq) != st.pressure_seq;
 }

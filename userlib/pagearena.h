@@ -48,6 +48,7 @@
  * (EOPNOTSUPP).
  *
  * Signals: no function fails with EINTR.  A call that a signal cuts short is continued.
+ * Cancellation: only pagearena_open() and pagearena_close() are cancellation points.
  *
  * fork(): a child inherits the descriptor, not the mapping, and no caches.  The arena is shared
  * memory, never copied.  A child that wants to use it calls pagearena_remap(); one that does not

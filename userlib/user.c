@@ -918,7 +918,7 @@ static struct user_arena *find(int fd)
 int pa_ioctl(int fd, unsigned long nr, void *arg)
 {
 	struct user_arena *u;
-	int err;
+	int err, state;
 
 	/* Almost always there are none. */
 	u = atomic_load_explicit(&arenas, memory_order_acquire) ? find(fd) : NULL;
@@ -926,9 +926,12 @@ int pa_ioctl(int fd, unsigned long nr, void *arg)
 		return ioctl(fd, nr, arg);
 	if (!mine(u))
 		return fail(EOPNOTSUPP);
+	/* Some of the calls below are points of cancellation.  None is with the module. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&u->lock);
 	err = dispatch(u, nr, arg);
 	pthread_mutex_unlock(&u->lock);
+	pthread_setcancelstate(state, NULL);
 	return err ? fail(-err) : 0;
 }
 

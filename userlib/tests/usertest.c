@@ -528,6 +528,38 @@ static void test_other_file(void)
 	pagearena_close(a);
 }
 
+/* Is to be cancelled at the first point of cancellation. */
+static void *cancelled(void *arg)
+{
+	struct pagearena *a = arg;
+	char *p = pagearena_alloc(a, MIB, 0);
+
+	memset(p, 1, MIB);
+	pagearena_free(a, p);
+	pthread_cancel(pthread_self());
+	pagearena_scavenge(a, PAGEARENA_ALL, 0, NULL, NULL);
+	p = pagearena_alloc(a, MIB, PAGEARENA_ALLOC_ZERO | PAGEARENA_ALLOC_POPULATE);
+	pagearena_free(a, p);
+	pthread_testcancel();
+	return NULL;
+}
+
+static void test_cancel(void)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, PAGEARENA_NO_CACHE);
+	pthread_t t;
+	void *ret = NULL;
+
+	alarm(20);
+	ok(!pthread_create(&t, NULL, cancelled, a) && !pthread_join(t, &ret) &&
+		   ret == PTHREAD_CANCELED,
+	   "a thread is cancelled");
+	ok(pagearena_alloc(a, 8 * KIB, 0) && stats_of(a).spans_inuse == 1,
+	   "it holds no lock, nor anything else");
+	alarm(0);
+	pagearena_close(a);
+}
+
 int main(void)
 {
 	/* The first of all handlers. */
@@ -549,5 +581,6 @@ int main(void)
 	test_bare_fork(0, "also with caches");
 	test_grandchild();
 	test_other_file();
+	test_cancel();
 	return tap_done();
 }
