@@ -207,11 +207,27 @@ static void look_for_old(struct user_arena *u, uint64_t now)
 						  warm(u) - keep, NULL);
 }
 
+static bool hard_limit(const struct user_arena *u)
+{
+	return u->policy.limit && !u->policy.limit_soft;
+}
+
 /* May so much more be allocated, if all that is free goes for it? */
 static bool within_limit(const struct user_arena *u, uint64_t more)
 {
-	return !u->policy.limit || u->policy.limit_soft ||
-	       u->heap.stats.heap_inuse + more <= u->policy.limit;
+	return !hard_limit(u) || u->heap.stats.heap_inuse + more <= u->policy.limit;
+}
+
+/* A touch that backs a whole huge page backs free memory, too, past any limit. */
+static bool wants_huge(const struct user_arena *u)
+{
+	return !hard_limit(u) && (u->setup.huge == PAGEARENA_HUGE_AUTO ||
+				  u->setup.huge == PAGEARENA_HUGE_ALWAYS);
+}
+
+static void advise_huge(const struct user_arena *u, void *base, size_t len)
+{
+	madvise(base, len, wants_huge(u) ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 /* May spans share an MMU page? */
@@ -516,38 +532,55 @@ static int do_scavenge(struct user_arena *u, struct pagearena_scavenge *s)
 }
 
 /* As the kernel does with any memory; whether it was huge before cannot be told. */
-static uint32_t promote_chunk(struct user_arena *u, uint64_t offset, uint32_t density)
+static uint32_t promote_chunk(struct user_arena *u, uint64_t offset, uint32_t density,
+			      uint64_t deadline)
 {
-	uint64_t end = offset + HUGE_BYTES, live = 0, from, to;
-	struct span *s = span_heap_find(&u->heap, offset >> log2_of(u->setup.span_page));
+	unsigned int shift = log2_of(u->setup.span_page);
+	uint64_t end = offset + HUGE_BYTES, live = 0, more = 0, fresh = 0, from, to, backed;
+	struct span *s = span_heap_find(&u->heap, offset >> shift);
 	bool done;
 
-	if (end > u->heap.stats.heap_sys)
-		return PAGEARENA_PROMOTE_BUSY;
 	for (; s && span_offset(s, &u->heap) < end; s = span_heap_next(s)) {
-		if (s->state != SPAN_INUSE)
-			continue;
 		from = span_offset(s, &u->heap);
 		to = from + span_bytes(s, &u->heap);
 		from = from > offset ? from : offset;
 		to = to < end ? to : end;
-		live += backed_in(u, from, to - from);
+		backed = backed_in(u, from, to - from);
+		if (s->state == SPAN_INUSE) {
+			live += backed;
+			continue;
+		}
+		fresh += to - from - backed;
+		more += s->scavenged ? to - from : 0;
 	}
 	if (!live)
 		return PAGEARENA_PROMOTE_EMPTY;
+	if (end > u->heap.stats.heap_sys)
+		return PAGEARENA_PROMOTE_BUSY;
 	if (live * 100 < HUGE_BYTES * density)
 		return PAGEARENA_PROMOTE_SPARSE;
+	if (hard_limit(u) && held_at_most(u) + more > u->policy.limit &&
+	    held(u) + fresh > u->policy.limit)
+		return PAGEARENA_PROMOTE_LIMIT;
+	if (pa_now_ns() > deadline)
+		return PAGEARENA_PROMOTE_DEADLINE;
 	/* Of a range with no whole PMD in it the kernel says that it is done. */
 	if (!u->base || pmd_size(u) != HUGE_BYTES ||
 	    !aligned((uintptr_t)u->base + offset, HUGE_BYTES))
 		return PAGEARENA_PROMOTE_NOMEM;
-	/* It is by this call alone that such an arena has huge pages. */
-	if (u->setup.huge == PAGEARENA_HUGE_NEVER)
+	if (!fill_spares(u))
+		return PAGEARENA_PROMOTE_NOMEM;
+	/* It is by this call alone that some arenas have huge pages. */
+	if (!wants_huge(u))
 		madvise(u->base + offset, HUGE_BYTES, MADV_HUGEPAGE);
 	done = !madvise(u->base + offset, HUGE_BYTES, MADV_COLLAPSE);
-	if (u->setup.huge == PAGEARENA_HUGE_NEVER)
+	if (!wants_huge(u))
 		madvise(u->base + offset, HUGE_BYTES, MADV_NOHUGEPAGE);
-	return done ? PAGEARENA_PROMOTE_DONE : PAGEARENA_PROMOTE_NOMEM;
+	if (!done)
+		return PAGEARENA_PROMOTE_NOMEM;
+	/* There is memory behind all of it now, to be given back again. */
+	span_heap_unscavenge(&u->heap, offset >> shift, HUGE_BYTES >> shift, pa_now_ns());
+	return PAGEARENA_PROMOTE_DONE;
 }
 
 static int do_promote(struct user_arena *u, struct pagearena_promote *p)
@@ -570,8 +603,7 @@ static int do_promote(struct user_arena *u, struct pagearena_promote *p)
 	if (!p->deadline_ns || __builtin_add_overflow(pa_now_ns(), p->deadline_ns, &deadline))
 		deadline = UINT64_MAX;
 	for (i = 0; i < n; i++) {
-		what = pa_now_ns() > deadline ? PAGEARENA_PROMOTE_DEADLINE :
-			promote_chunk(u, p->offset + (i << HUGE_SHIFT), p->min_density);
+		what = promote_chunk(u, p->offset + (i << HUGE_SHIFT), p->min_density, deadline);
 		p->counts[what]++;
 		if (i < p->nr_results)
 			results[i] = what;
@@ -711,6 +743,8 @@ static int do_policy(struct user_arena *u, struct pagearena_policy *p)
 		u->policy = old;
 		return err;
 	}
+	if (u->base && hard_limit(u) != (old.limit && !old.limit_soft))
+		advise_huge(u, u->base, (size_t)u->setup.arena_bytes);
 	*p = u->policy;
 	p->size = size;
 	p->set = set;
@@ -1012,10 +1046,7 @@ void pa_user_mapped(int fd, void *base, size_t len)
 		return;
 	u->base = base;
 	madvise(base, len, MADV_DONTFORK);
-	if (u->setup.huge == PAGEARENA_HUGE_AUTO || u->setup.huge == PAGEARENA_HUGE_ALWAYS)
-		madvise(base, len, MADV_HUGEPAGE);
-	else
-		madvise(base, len, MADV_NOHUGEPAGE);
+	advise_huge(u, base, len);
 }
 
 static void free_span(struct span *s)

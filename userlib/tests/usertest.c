@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <pagearena.h>
@@ -560,6 +561,56 @@ static void test_cancel(void)
 	pagearena_close(a);
 }
 
+/* What PROMOTE backs is the heap's again, and counts against the limit. */
+static void test_promote_limit(void)
+{
+	struct pagearena_policy policy = { .size = sizeof(policy), .set = PAGEARENA_POLICY_LIMIT };
+	struct pagearena *a = open_arena(8 * MIB, MIB, PAGEARENA_NO_CACHE);
+	uint64_t counts[PAGEARENA_PROMOTE_NR] = { 0 };
+	struct pagearena_stats st;
+	char *p = pagearena_alloc(a, MIB, 0);
+
+	memset(p, 1, MIB);
+	ok(!pagearena_promote(a, pagearena_base(a), 2 * MIB, NULL, 0, counts) &&
+		   counts[PAGEARENA_PROMOTE_LIMIT] == 1 && stats_of(a).backed == MIB,
+	   "PROMOTE keeps to a hard limit");
+	policy.limit = 2 * MIB;
+	ok(!pagearena_policy(a, &policy) &&
+		   !pagearena_promote(a, pagearena_base(a), 2 * MIB, NULL, 0, counts) &&
+		   counts[PAGEARENA_PROMOTE_DONE] + counts[PAGEARENA_PROMOTE_NOMEM] == 1,
+	   "and goes as far");
+	st = stats_of(a);
+	ok(st.backed_free == (counts[PAGEARENA_PROMOTE_DONE] ? MIB : 0) &&
+		   st.heap_idle - st.heap_released == st.backed_free,
+	   "the free part is warm then");
+	pagearena_free(a, p);
+	ok(!pagearena_scavenge(a, PAGEARENA_ALL, 0, NULL, NULL) && !stats_of(a).backed,
+	   "and can be given back");
+	pagearena_close(a);
+}
+
+/* The order of the answers is the module's. */
+static void test_promote_empty(void)
+{
+	struct pagearena_options o = {
+		.size = sizeof(o),
+		.arena_bytes = 7 * MIB,
+		.growth = MIB,
+		.cache_bytes = PAGEARENA_NO_CACHE,
+	};
+	struct pagearena *a = pagearena_open(&o);
+	struct pagearena_promote req = { .size = sizeof(req), .deadline_ns = 1 };
+	uint64_t counts[PAGEARENA_PROMOTE_NR] = { 0 };
+
+	ok(!pagearena_promote(a, pagearena_base(a), 6 * MIB, NULL, 0, counts) &&
+		   counts[PAGEARENA_PROMOTE_EMPTY] == 3,
+	   "nothing is promoted of what the heap has not grown to");
+	ok(!pagearena_promote_ex(a, pagearena_base(a), 6 * MIB, &req) &&
+		   req.counts[PAGEARENA_PROMOTE_EMPTY] == 3,
+	   "nor when there is no time");
+	pagearena_close(a);
+}
+
 int main(void)
 {
 	/* The first of all handlers. */
@@ -582,5 +633,7 @@ int main(void)
 	test_grandchild();
 	test_other_file();
 	test_cancel();
+	test_promote_limit();
+	test_promote_empty();
 	return tap_done();
 }
