@@ -142,6 +142,50 @@ static uint64_t backed_in(const struct user_arena *u, uint64_t offset, uint64_t 
 	return sum;
 }
 
+/* Is there memory behind any of a range, perhaps swapped out? */
+static bool has_data(const struct user_arena *u, uint64_t from, uint64_t to)
+{
+	off_t at = lseek(u->fd, (off_t)from, SEEK_DATA);
+
+	return at < 0 ? errno != ENXIO : (uint64_t)at < to;
+}
+
+/**
+ * struct extent - a run of the memfd that has memory, and what comes before it has none
+ * @from: where it begins
+ * @to: its end
+ */
+struct extent {
+	uint64_t from;
+	uint64_t to;
+};
+
+/*
+ * Bytes of a range that have memory, perhaps swapped out, which mincore() does not tell.  Only for
+ * ranges in ascending order with one @x, that begins as 0: the end of a run may be far off, and is
+ * looked for once.
+ */
+static uint64_t data_in(const struct user_arena *u, uint64_t from, uint64_t to, struct extent *x)
+{
+	uint64_t sum = 0, begin, end;
+	off_t at;
+
+	while (from < to) {
+		if (from >= x->to) {
+			at = lseek(u->fd, (off_t)from, SEEK_DATA);
+			x->from = at < 0 ? UINT64_MAX : (uint64_t)at;
+			at = at < 0 ? at : lseek(u->fd, at, SEEK_HOLE);
+			x->to = at < 0 ? UINT64_MAX : (uint64_t)at;
+		}
+		begin = from > x->from ? from : x->from;
+		end = to < x->to ? to : x->to;
+		if (begin < end)
+			sum += end - begin;
+		from = end;
+	}
+	return sum;
+}
+
 static int release(void *ctx, u64 offset, u64 len)
 {
 	struct user_arena *u = ctx;
@@ -249,6 +293,7 @@ static uint64_t held_at_most(const struct user_arena *u)
 static uint64_t held(struct user_arena *u)
 {
 	uint64_t sum = 0, backed = backed_bytes(u), inuse = 0, from, to, end = 0;
+	struct extent x = { 0 };
 	struct span *s;
 
 	for (s = span_heap_first(&u->heap); s; s = span_heap_next(s)) {
@@ -262,7 +307,7 @@ static uint64_t held(struct user_arena *u)
 		if (from >= to)
 			continue;
 		sum += to - from;
-		inuse += backed_in(u, from, to - from);
+		inuse += data_in(u, from, to, &x);
 		end = to;
 	}
 	return sum + (backed > inuse ? backed - inuse : 0);
@@ -382,6 +427,9 @@ static uint64_t pages_of(const struct user_arena *u, uint64_t length)
 static int prepare(struct user_arena *u, uint64_t offset, uint64_t length, uint32_t flags,
 		   bool needzero, uint32_t *out)
 {
+	/* Free memory can have been written to. */
+	if (flags & PAGEARENA_ALLOC_ZERO && has_data(u, offset, offset + length))
+		needzero = true;
 	*out = needzero ? 0 : PAGEARENA_ALLOCED_ZERO;
 	if (flags & PAGEARENA_ALLOC_ZERO && needzero) {
 		if (length <= CLEAR_MAX && u->base)
@@ -509,6 +557,22 @@ static int do_resize(struct user_arena *u, struct pagearena_resize *r)
 	return 0;
 }
 
+/* Free memory that has been released may have been touched since, or be part of a huge page. */
+static void release_touched(struct user_arena *u)
+{
+	uint64_t granule = u->setup.granule, from, to;
+	struct span *s;
+
+	for (s = span_heap_first(&u->heap); s; s = span_heap_next(s)) {
+		if (s->state != SPAN_FREE || !s->scavenged)
+			continue;
+		from = (span_offset(s, &u->heap) + granule - 1) & ~(granule - 1);
+		to = (span_offset(s, &u->heap) + span_bytes(s, &u->heap)) & ~(granule - 1);
+		if (from < to && has_data(u, from, to))
+			release(u, from, to - from);
+	}
+}
+
 static int do_scavenge(struct user_arena *u, struct pagearena_scavenge *s)
 {
 	const uint32_t flags = PAGEARENA_SCAVENGE_BREAK | PAGEARENA_SCAVENGE_FORCE;
@@ -520,6 +584,8 @@ static int do_scavenge(struct user_arena *u, struct pagearena_scavenge *s)
 	if (!fill_spares(u))
 		return -ENOMEM;
 	before = backed_bytes(u);
+	if (s->bytes == UINT64_MAX && !s->min_age_ns)
+		release_touched(u);
 	if (s->min_age_ns)
 		s->released = span_heap_scavenge_age(&u->heap, pa_now_ns(), s->min_age_ns, s->bytes,
 						     NULL);
@@ -738,6 +804,9 @@ static int do_policy(struct user_arena *u, struct pagearena_policy *p)
 		new.limit_soft = p->limit_soft;
 	}
 	u->policy = new;
+	/* What it does not count. */
+	if (p->set & PAGEARENA_POLICY_LIMIT && hard_limit(u))
+		release_touched(u);
 	err = p->set & PAGEARENA_POLICY_LIMIT ? keep_to_limit(u) : 0;
 	if (err) {
 		u->policy = old;

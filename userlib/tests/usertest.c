@@ -611,6 +611,27 @@ static void test_promote_empty(void)
 	pagearena_close(a);
 }
 
+/* Free memory is within reach here. */
+static void test_stray(void)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, PAGEARENA_NO_CACHE);
+	char *p = pagearena_alloc(a, 8 * KIB, 0);
+	struct pagearena_block b;
+	uint64_t backed;
+
+	p[8 * KIB] = 7;
+	p[MIB + 10] = 7;
+	ok(!pagearena_alloc_ex(a, 0, 8 * KIB, PAGEARENA_ALLOC_ZERO, &b) &&
+		   all(b.ptr, 8 * KIB, 0),
+	   "zero means zero, whoever wrote to free memory");
+	pagearena_free(a, b.ptr);
+	pagearena_free(a, p);
+	ok(!pagearena_scavenge(a, PAGEARENA_ALL, 0, NULL, &backed) && backed &&
+		   !stats_of(a).backed,
+	   "what was touched while it was free goes, too");
+	pagearena_close(a);
+}
+
 int main(void)
 {
 	/* The first of all handlers. */
@@ -635,5 +656,6 @@ int main(void)
 	test_cancel();
 	test_promote_limit();
 	test_promote_empty();
+	test_stray();
 	return tap_done();
 }
