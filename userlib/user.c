@@ -61,6 +61,7 @@
  * @ino: its inode
  * @from: begin of the range that is being scavenged
  * @to: its end
+ * @stuck: past a soft limit, and nothing has been freed since there was nothing to release
  * @looked: when old free memory was looked for
  * @backed_peak: the most that was backed, as far as it was looked at
  * @zeroed: bytes cleared for PAGEARENA_ALLOC_ZERO
@@ -82,6 +83,7 @@ struct user_arena {
 	ino_t ino;
 	uint64_t from;
 	uint64_t to;
+	bool stuck;
 	uint64_t looked;
 	uint64_t backed_peak;
 	uint64_t zeroed;
@@ -320,6 +322,15 @@ static int keep_to_limit(struct user_arena *u)
 
 	if (!limit || sum <= limit)
 		return 0;
+	/* Past a goal nothing is counted, which would take longer the more spans there are. */
+	if (u->policy.limit_soft) {
+		if (!warm(u) || u->stuck || !fill_spares(u))
+			return 0;
+		freed = span_heap_scavenge_bytes(&u->heap, sum - limit, NULL);
+		u->limited += freed;
+		u->stuck = !freed;
+		return 0;
+	}
 	/* Most of the time that is enough, and nothing has to be counted. */
 	if (!shares(u) && fill_spares(u))
 		u->limited += span_heap_scavenge_bytes(&u->heap, sum - limit, NULL);
@@ -327,7 +338,7 @@ static int keep_to_limit(struct user_arena *u)
 		freed = fill_spares(u) ? span_heap_scavenge_bytes(&u->heap, sum - limit, NULL) : 0;
 		u->limited += freed;
 		if (!freed)
-			return u->policy.limit_soft ? 0 : -ENOMEM;
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -552,6 +563,8 @@ static int do_resize(struct user_arena *u, struct pagearena_resize *r)
 			return err;
 		}
 	}
+	if (pages < had)
+		u->stuck = false;
 	r->length = pages << shift;
 	r->old_length = had << shift;
 	return 0;
@@ -802,6 +815,7 @@ static int do_policy(struct user_arena *u, struct pagearena_policy *p)
 			return -ENOMEM;
 		new.limit = p->limit;
 		new.limit_soft = p->limit_soft;
+		u->stuck = false;
 	}
 	u->policy = new;
 	/* What it does not count. */
@@ -1094,6 +1108,7 @@ int pa_user_open(void)
 	u->page = (uint64_t)sysconf(_SC_PAGESIZE);
 	u->from = 0;
 	u->to = UINT64_MAX;
+	u->stuck = false;
 	u->looked = 0;
 	u->backed_peak = 0;
 	u->zeroed = 0;

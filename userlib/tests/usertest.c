@@ -632,6 +632,46 @@ static void test_stray(void)
 	pagearena_close(a);
 }
 
+/* Calls of a span for each that is allocated would show. */
+static void test_soft_limit(void)
+{
+	struct pagearena_options o = {
+		.size = sizeof(o),
+		.flags = PAGEARENA_SETUP_SOFT_LIMIT,
+		.arena_bytes = 256 * MIB,
+		.limit = MIB,
+		.cache_bytes = PAGEARENA_NO_CACHE,
+	};
+	struct pagearena *a = pagearena_open(&o);
+	struct timespec t[3];
+	uint64_t first, last;
+	char *p = NULL;
+	bool good = true;
+	int i;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t[0]);
+	for (i = 0; i < 8000; i++) {
+		p = pagearena_alloc(a, 8 * KIB, 0);
+		good = good && p;
+		if (i == 999)
+			clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t[1]);
+		if (i == 6999)
+			clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t[2]);
+	}
+	first = (uint64_t)(t[1].tv_sec - t[0].tv_sec) * 1000000000 +
+		(uint64_t)(t[1].tv_nsec - t[0].tv_nsec);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t[1]);
+	last = (uint64_t)(t[1].tv_sec - t[2].tv_sec) * 1000000000 +
+	       (uint64_t)(t[1].tv_nsec - t[2].tv_nsec);
+	ok(good && last < 4 * first + 2000000,
+	   "past a soft limit, an allocation costs the same however many there were");
+	memset(p, 1, 8 * KIB);
+	pagearena_free(a, p);
+	pagearena_alloc(a, 16 * KIB, 0);
+	ok(!stats_of(a).backed, "free memory goes for it");
+	pagearena_close(a);
+}
+
 int main(void)
 {
 	/* The first of all handlers. */
@@ -657,5 +697,6 @@ int main(void)
 	test_promote_limit();
 	test_promote_empty();
 	test_stray();
+	test_soft_limit();
 	return tap_done();
 }
