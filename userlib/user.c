@@ -218,14 +218,18 @@ static bool fill_spares(struct user_arena *u)
 	struct span_index *x;
 	struct span *s;
 
-	/* Twice what a call may need: what it did may have to be undone. */
-	while (u->heap.nr_indices < u->heap.nr_recent + 2 * SPAN_HEAP_SPARES) {
+	/*
+	 * Twice what a call may need: what it did may have to be undone.  And one for each span that
+	 * is allocated, so that it can always be freed.
+	 */
+	while (u->heap.nr_indices < u->heap.nr_recent + u->heap.stats.spans_inuse +
+					    2 * SPAN_HEAP_SPARES) {
 		x = calloc(1, sizeof(*x));
 		if (!x)
 			return false;
 		span_heap_add_index(&u->heap, x);
 	}
-	while (u->heap.nr_spares < SPAN_HEAP_SPARES) {
+	while (u->heap.nr_spares < 2 * SPAN_HEAP_SPARES) {
 		s = calloc(1, sizeof(*s));
 		if (!s)
 			return false;
@@ -500,11 +504,8 @@ static int do_alloc(struct user_arena *u, struct pagearena_alloc *a)
 	err = keep_to_limit(u);
 	if (!err)
 		err = prepare(u, a->offset, a->length, a->flags, s->needzero, &a->out_flags);
-	if (err) {
-		/* There were spares enough for this, too; scavenging may have taken some. */
-		fill_spares(u);
+	if (err)
 		span_heap_free(&u->heap, s->base, 0, pa_now_ns());
-	}
 	return err;
 }
 
@@ -519,8 +520,8 @@ static int do_free(struct user_arena *u, const struct pagearena_free *f)
 		return -EOVERFLOW;
 	/* Before: what it grows together with is as young as it is. */
 	look_for_old(u, now);
-	if (!fill_spares(u))
-		return -ENOMEM;
+	u->stuck = false;
+	/* What it takes has been put by. */
 	return span_heap_free(&u->heap, f->offset >> shift, pages, now);
 }
 
@@ -557,9 +558,8 @@ static int do_resize(struct user_arena *u, struct pagearena_resize *r)
 			err = prepare(u, r->offset + (had << shift), (pages - had) << shift,
 				      r->flags, needzero, &r->out_flags);
 		if (err) {
-			if (fill_spares(u))
-				span_heap_resize(&u->heap, r->offset >> shift, pages, had, now, &s,
-						 NULL);
+			/* There were spares enough for this, too. */
+			span_heap_resize(&u->heap, r->offset >> shift, pages, had, now, &s, NULL);
 			return err;
 		}
 	}

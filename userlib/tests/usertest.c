@@ -611,6 +611,74 @@ static void test_promote_empty(void)
 	pagearena_close(a);
 }
 
+static bool exits(int (*child)(void), int with)
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(child());
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == with;
+}
+
+/* A sanitizer takes address space as it likes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+/* Leaves nothing for malloc(). */
+static void no_memory(void)
+{
+	struct rlimit l = { .rlim_cur = 0, .rlim_max = RLIM_INFINITY };
+	size_t len;
+	void *p;
+
+	setrlimit(RLIMIT_AS, &l);
+	for (len = 65536; len >= 16; len /= 2)
+		while ((p = calloc(1, len)))
+			__asm__ volatile("" : : "r"(p));
+}
+
+#define NR_SPANS 256
+
+static int frees_without_memory(uint64_t cache)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, cache);
+	struct pagearena_stats st;
+	char *p[NR_SPANS];
+	int i, bad = 0;
+
+	for (i = 0; i < NR_SPANS; i++)
+		p[i] = pagearena_alloc(a, 8 * KIB, 0);
+	no_memory();
+	for (i = 0; i < NR_SPANS; i += 2)
+		bad += !p[i] || pagearena_free(a, p[i]);
+	pagearena_cache_flush(a);
+	st = stats_of(a);
+	return bad || st.spans_inuse != NR_SPANS / 2;
+}
+
+static int frees_uncached(void)
+{
+	return frees_without_memory(PAGEARENA_NO_CACHE);
+}
+
+static int frees_cached(void)
+{
+	return frees_without_memory(0);
+}
+
+static void test_no_memory(void)
+{
+	ok(SANITIZED || exits(frees_uncached, 0), "FREE needs no memory");
+	ok(SANITIZED || exits(frees_cached, 0), "nor do caches lose any for want of it");
+}
+
 /* Free memory is within reach here. */
 static void test_stray(void)
 {
@@ -696,6 +764,7 @@ int main(void)
 	test_cancel();
 	test_promote_limit();
 	test_promote_empty();
+	test_no_memory();
 	test_stray();
 	test_soft_limit();
 	return tap_done();
