@@ -657,13 +657,14 @@ int pagearena_promote_ex(struct pagearena *a, const void *ptr, size_t length,
 {
 	uint64_t done, pos, end, mask = a->huge_size - 1, begin = 0, passed;
 	struct pagearena_promote s;
-	uint64_t left = req->deadline_ns;
 	uint32_t told = 0;
+	uint64_t left;
 	unsigned int i;
 	int ret;
 
 	if (req->size < sizeof(s))
 		return fail(EINVAL);
+	left = req->deadline_ns;
 	memset(req->counts, 0, sizeof(req->counts));
 	pos = pagearena_offset(a, ptr);
 	if (pos == PAGEARENA_NO_OFFSET || length > a->bytes - pos)

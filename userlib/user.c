@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -390,6 +391,7 @@ static int do_info(struct user_arena *u, struct pagearena_info *info)
 static int do_setup(struct user_arena *u, struct pagearena_setup *s)
 {
 	struct span_heap_config cfg = { .huge_shift = HUGE_SHIFT };
+	struct rlimit size;
 	int err;
 
 	if (s->flags & ~(PAGEARENA_SETUP_DEBUG | PAGEARENA_SETUP_SOFT_LIMIT))
@@ -420,6 +422,9 @@ static int do_setup(struct user_arena *u, struct pagearena_setup *s)
 	err = span_heap_init(&u->heap, &cfg, &heap_ops, u);
 	if (err)
 		return err;
+	/* Past that, a signal would end the process. */
+	if (!getrlimit(RLIMIT_FSIZE, &size) && size.rlim_cur < s->arena_bytes)
+		return -ENOMEM;
 	if (ftruncate(u->fd, (off_t)s->arena_bytes)) {
 		err = -errno;
 		return err;
@@ -516,7 +521,7 @@ static int do_free(struct user_arena *u, const struct pagearena_free *f)
 
 	if (f->flags || !aligned(f->offset, u->setup.span_page))
 		return -EINVAL;
-	if (f->length && !pages)
+	if ((f->length && !pages) || f->offset + f->length < f->offset)
 		return -EOVERFLOW;
 	/* Before: what it grows together with is as young as it is. */
 	look_for_old(u, now);
@@ -538,7 +543,8 @@ static int do_resize(struct user_arena *u, struct pagearena_resize *r)
 	    r->__pad || !r->length || !aligned(r->offset, u->setup.span_page))
 		return -EINVAL;
 	pages = pages_of(u, r->length);
-	if (!pages || (r->old_length && !old))
+	if (!pages || (r->old_length && !old) || r->offset + (pages << shift) < r->offset ||
+	    r->offset + r->old_length < r->offset)
 		return -EOVERFLOW;
 	err = span_heap_lookup(&u->heap, r->offset >> shift, old, &s);
 	if (err)
@@ -870,9 +876,11 @@ static int scavenge_range(struct user_arena *u, struct pagearena_op *op)
 	}
 	u->from = 0;
 	u->to = UINT64_MAX;
+	if (err)
+		return err;
 	op->length = backed_bytes(u);
 	op->length = op->length < before ? before - op->length : 0;
-	return err;
+	return 0;
 }
 
 static int do_op(struct user_arena *u, struct pagearena_op *op)
@@ -947,7 +955,7 @@ static int do_batch(struct user_arena *u, struct pagearena_batch *b)
  * The structures only grow: one that is longer than ours must be zero there.  @min is the size that
  * was published first.
  */
-static int check_size(const void *arg, size_t ours, size_t min)
+static int check_size(const struct user_arena *u, const void *arg, size_t ours, size_t min)
 {
 	const unsigned char *bytes = arg;
 	uint32_t size, i;
@@ -955,7 +963,7 @@ static int check_size(const void *arg, size_t ours, size_t min)
 	memcpy(&size, arg, sizeof(size));
 	if (size < min)
 		return -EINVAL;
-	if (size > 4096)
+	if (size > u->page)
 		return -E2BIG;
 	for (i = (uint32_t)ours; i < size; i++)
 		if (bytes[i])
@@ -969,7 +977,7 @@ static int check_size(const void *arg, size_t ours, size_t min)
 									\
 		if (nr != (number))					\
 			break;						\
-		err = check_size(arg, sizeof(req), min);		\
+		err = check_size(u, arg, sizeof(req), min);		\
 		if (err)						\
 			return err;					\
 		memcpy(&size, arg, sizeof(size));			\
@@ -1095,7 +1103,7 @@ int pa_user_open(void)
 		u->next = arenas;
 		atomic_store(&arenas, u);
 	}
-	/* As the module's parameters are by default. */
+	/* As the module's parameters are by default, but for promotion: nobody does that here. */
 	u->policy = (struct pagearena_policy){
 		.promote_density = 75,
 		.scavenge_percent = 1,

@@ -611,6 +611,23 @@ static void test_promote_empty(void)
 	pagearena_close(a);
 }
 
+/* A structure as short as it can be is read no further. */
+static void test_promote_short(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct pagearena *a = open_arena(8 * MIB, 0, PAGEARENA_NO_CACHE);
+	struct pagearena_promote *req;
+	char *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	mprotect(p + page, page, PROT_NONE);
+	req = (struct pagearena_promote *)(p + page - 8);
+	req->size = 8;
+	ok(pagearena_promote_ex(a, pagearena_base(a), 2 * MIB, req) && errno == EINVAL,
+	   "a short structure: EINVAL");
+	munmap(p, 2 * page);
+	pagearena_close(a);
+}
+
 static bool exits(int (*child)(void), int with)
 {
 	int status = -1;
@@ -622,6 +639,21 @@ static bool exits(int (*child)(void), int with)
 		_exit(child());
 	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
 	       WEXITSTATUS(status) == with;
+}
+
+static int small_files(void)
+{
+	struct rlimit l = { .rlim_cur = MIB, .rlim_max = MIB };
+	struct pagearena *a;
+
+	if (setrlimit(RLIMIT_FSIZE, &l))
+		return 1;
+	if (pagearena_open(NULL) || errno != ENOMEM)
+		return 2;
+	a = open_arena(MIB, 0, 0);
+	if (!a || !pagearena_alloc(a, MIB, 0))
+		return 3;
+	return pagearena_scavenge(a, PAGEARENA_ALL, 0, NULL, NULL) ? 4 : 0;
 }
 
 /* A sanitizer takes address space as it likes. */
@@ -673,10 +705,62 @@ static int frees_cached(void)
 	return frees_without_memory(0);
 }
 
+/* What cannot be given back for want of memory is not told to have been. */
+static int scavenges_without_memory(void)
+{
+	struct pagearena *a = open_arena(64 * MIB, 0, PAGEARENA_NO_CACHE);
+	struct pagearena_op op = { .op = PAGEARENA_OP_SCAVENGE, .length = 2 * MIB };
+	char *p[NR_SPANS];
+	int i;
+
+	for (i = 0; i < NR_SPANS; i++) {
+		p[i] = pagearena_alloc(a, 8 * KIB, 0);
+		if (!p[i])
+			return 1;
+		*p[i] = 1;
+	}
+	for (i = 0; i < NR_SPANS; i += 2)
+		pagearena_free(a, p[i]);
+	no_memory();
+	/* Takes some of what has been put by, until it is too little. */
+	for (i = 0; pagearena_alloc(a, 8 * KIB, 0); i++)
+		if (i == NR_SPANS / 4)
+			return 4;
+	if (pagearena_batch(a, 0, &op, 1, NULL) != 1 || op.result != -ENOMEM)
+		return 2;
+	return op.length == 2 * MIB ? 0 : 3;
+}
+
 static void test_no_memory(void)
 {
 	ok(SANITIZED || exits(frees_uncached, 0), "FREE needs no memory");
 	ok(SANITIZED || exits(frees_cached, 0), "nor do caches lose any for want of it");
+	ok(SANITIZED || exits(scavenges_without_memory, 0),
+	   "a SCAVENGE that fails leaves the length alone");
+	ok(exits(small_files, 0), "a limit on the size of files: ENOMEM, and no signal");
+}
+
+/* Sizes and offsets that are beyond all. */
+static void test_overflow(void)
+{
+	struct pagearena *a = open_arena(8 * MIB, 0, PAGEARENA_NO_CACHE);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *p = pagearena_alloc(a, 16 * KIB, 0);
+	struct pagearena_info *info = calloc(1, 2 * page);
+
+	p += 8 * KIB;
+	ok(pagearena_free_sized(a, p, (size_t)0 - 8 * KIB) && errno == EOVERFLOW,
+	   "FREE beyond 2^64: EOVERFLOW");
+	ok(pagearena_resize(a, p, (size_t)0 - 8 * KIB, 0) && errno == EOVERFLOW,
+	   "RESIZE beyond 2^64: EOVERFLOW");
+	ok(pagearena_resize(a, p - 8 * KIB, 1UL << 50, 0) && errno == ENOMEM,
+	   "RESIZE past the end: ENOMEM");
+	info->size = (uint32_t)page;
+	ok(!pagearena_info(a, info), "a structure of a page");
+	info->size = (uint32_t)page + 8;
+	ok(pagearena_info(a, info) && errno == E2BIG, "but no larger");
+	free(info);
+	pagearena_close(a);
 }
 
 /* Free memory is within reach here. */
@@ -764,7 +848,9 @@ int main(void)
 	test_cancel();
 	test_promote_limit();
 	test_promote_empty();
+	test_promote_short();
 	test_no_memory();
+	test_overflow();
 	test_stray();
 	test_soft_limit();
 	return tap_done();
