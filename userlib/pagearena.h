@@ -43,7 +43,8 @@
  * be touched; it goes back beside other calls, if it is old, and not when the machine is short of
  * it; huge pages are advised and not counted, and what was promoted is not known to be; there is
  * no POLLPRI and no %PAGEARENA_SETUP_DEBUG (EOPNOTSUPP); calls take a mutex and allocate memory,
- * and are not for signal handlers; and the heap is one process's: pagearena_open_fd() fails
+ * and are not for signal handlers; a bad pointer to what a call is to read or write is SIGSEGV, not
+ * EFAULT; RLIMIT_FSIZE bounds an arena (ENOMEM); and the heap is one process's: pagearena_open_fd() fails
  * (ENOTTY), and a forked child shares memory after pagearena_remap(), but cannot allocate
  * (EOPNOTSUPP).
  *
