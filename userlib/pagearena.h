@@ -39,14 +39,14 @@
  * Without the module: PAGEARENA_BACKEND in the environment says what pagearena_open() makes an
  * arena of.  "kernel", the default: the device, or an error.  "user": a memfd, and the same heap
  * in this process.  "auto": the device, or where that cannot be opened, a memfd.  Programs and
- * their tests run on a memfd as they do on the device, with these differences: free memory can
- * be touched; it goes back beside other calls, if it is old, and not when the machine is short of
- * it; huge pages are advised and not counted, and what was promoted is not known to be; there is
- * no POLLPRI and no %PAGEARENA_SETUP_DEBUG (EOPNOTSUPP); calls take a mutex and allocate memory,
- * and are not for signal handlers; a bad pointer to what a call is to read or write is SIGSEGV, not
- * EFAULT; RLIMIT_FSIZE bounds an arena (ENOMEM); and the heap is one process's: pagearena_open_fd() fails
- * (ENOTTY), and a forked child shares memory after pagearena_remap(), but cannot allocate
- * (EOPNOTSUPP).
+ * their tests run on a memfd as they do on the device, with these differences: free memory can be
+ * touched; it goes back beside other calls, if it is old, and not when the machine is short of it;
+ * huge pages are advised and not counted, and what was promoted is not known to be; there is no
+ * POLLPRI and no %PAGEARENA_SETUP_DEBUG (EOPNOTSUPP); calls take a mutex and allocate memory, and
+ * are not for signal handlers; a bad pointer to what a call is to read or write is SIGSEGV, not
+ * EFAULT; RLIMIT_FSIZE bounds an arena (ENOMEM); and the heap is one process's:
+ * pagearena_open_fd() fails (ENOTTY), and a forked child shares memory after pagearena_remap(),
+ * but cannot allocate (EOPNOTSUPP).
  *
  * Signals: no function fails with EINTR.  A call that a signal cuts short is continued.
  * Cancellation: only pagearena_open() and pagearena_close() are cancellation points.
@@ -54,8 +54,9 @@
  * fork(): a child inherits the descriptor, not the mapping, and no caches.  The arena is shared
  * memory, never copied.  A child that wants to use it calls pagearena_remap(); one that does not
  * may call pagearena_close(), or just exec() (the descriptor is close-on-exec).  Handlers of
- * pthread_atfork() may do so, too, and it makes no difference if none are run (_Fork()): the kernel
- * wipes in the child what is not for it.  Where it cannot do that (before 4.14) there are no caches.
+ * pthread_atfork() may do so, too, and it makes no difference if none are run (_Fork()): the
+ * kernel wipes in the child what is not for it.  Where it cannot do that (before 4.14) there are
+ * no caches.
  */
 #ifndef PAGEARENA_H
 #define PAGEARENA_H

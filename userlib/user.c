@@ -192,9 +192,14 @@ static uint64_t data_in(const struct user_arena *u, uint64_t from, uint64_t to, 
 static int release(void *ctx, u64 offset, u64 len)
 {
 	struct user_arena *u = ctx;
+	int err, state;
 
-	return fallocate(u->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-			 (off_t)len) ? -errno : 0;
+	/* Of all that is called with the lock held, this alone is a point of cancellation. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	err = fallocate(u->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			(off_t)len) ? -errno : 0;
+	pthread_setcancelstate(state, NULL);
+	return err;
 }
 
 /* Of a span, only what lies in the range that is being scavenged. */
@@ -220,8 +225,8 @@ static bool fill_spares(struct user_arena *u)
 	struct span *s;
 
 	/*
-	 * Twice what a call may need: what it did may have to be undone.  And one for each span that
-	 * is allocated, so that it can always be freed.
+	 * Twice what a call may need: what it did may have to be undone.  And one for each span
+	 * that is allocated, so that it can always be freed.
 	 */
 	while (u->heap.nr_indices < u->heap.nr_recent + u->heap.stats.spans_inuse +
 					    2 * SPAN_HEAP_SPARES) {
@@ -1043,7 +1048,7 @@ static struct user_arena *find(int fd)
 int pa_ioctl(int fd, unsigned long nr, void *arg)
 {
 	struct user_arena *u;
-	int err, state;
+	int err;
 
 	/* Almost always there are none. */
 	u = atomic_load_explicit(&arenas, memory_order_acquire) ? find(fd) : NULL;
@@ -1051,12 +1056,9 @@ int pa_ioctl(int fd, unsigned long nr, void *arg)
 		return ioctl(fd, nr, arg);
 	if (!mine(u))
 		return fail(EOPNOTSUPP);
-	/* Some of the calls below are points of cancellation.  None is with the module. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&u->lock);
 	err = dispatch(u, nr, arg);
 	pthread_mutex_unlock(&u->lock);
-	pthread_setcancelstate(state, NULL);
 	return err ? fail(-err) : 0;
 }
 

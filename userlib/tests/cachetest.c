@@ -567,7 +567,8 @@ static void test_reopen(void)
 			before = mallinfo2().uordblks;
 		}
 	}
-	ok(mallinfo2().uordblks <= before && mapped() < pages + 100, "three hundred arenas, one after the other");
+	ok(mallinfo2().uordblks <= before && mapped() < pages + 100,
+	   "three hundred arenas, one after the other");
 }
 
 /* A destructor of the program's frees, before or after the library's. */
