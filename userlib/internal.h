@@ -121,7 +121,13 @@ static inline unsigned int pa_process(void)
 
 #define pa_ioctl(fd, nr, arg)	ioctl(fd, nr, arg)
 #define pa_close(fd)		close(fd)
-#define pa_user_mapped(fd, base, len)	((void)0)
+
+static inline void pa_user_mapped(int fd, void *base, size_t len)
+{
+	(void)fd;
+	(void)base;
+	(void)len;
+}
 #else
 /* user.c: a descriptor may be that of an arena without the module. */
 int pa_ioctl(int fd, unsigned long nr, void *arg);
