@@ -81,6 +81,14 @@ int pa_self_init(void)
 	return pa_self ? 0 : fail(ENOMEM);
 }
 
+#ifndef PAGEARENA_KERNEL_ONLY
+/* If it takes a handler of fork(), one that runs before the program's own. */
+static __attribute__((constructor)) void self_init_early(void)
+{
+	pa_self_init();
+}
+#endif
+
 /* The process is new. */
 unsigned int pa_process_new(void)
 {
