@@ -268,6 +268,21 @@ int do_mprotect(struct actor *a, const __u64 *arg)
 }
 
 /*
+ * MADV_COLD and MADV_PAGEOUT try to split a huge folio that they hit in part.  The core refuses
+ * that, as the folio is in no file's page cache, but 6.12 looks first for the queue that it might
+ * be in, and so at its cgroup, without the lock that lockdep then asks for: a warning of the
+ * core's, for nothing is done with what it has found.
+ */
+static bool core_would_warn(int advice)
+{
+	static int lockdep = -1;
+
+	if (lockdep < 0)
+		lockdep = !access("/proc/lockdep", F_OK);
+	return lockdep && (advice == 20 || advice == 21);
+}
+
+/*
  * Every advice there is, and some that are none; but for HWPOISON, which takes the memory away
  * for good.
  */
@@ -282,6 +297,8 @@ int do_madvise(struct actor *a, const __u64 *arg)
 	__u64 u, nr, i;
 
 	(void)a;
+	if (core_would_warn(advice))
+		return SKIPPED;
 	slot = pick_range(arg, &u, &nr);
 	if (arg[3] >= 128 && advice != 102)
 		slot = 0;
