@@ -68,17 +68,23 @@ replays()
 	done
 }
 
+# In steps, and no longer than there is some room for what the others come to need meanwhile: a
+# replay may take half of the machine.
 pressure()
 {
 	while [ "$(now)" -lt "$seconds" ]; do
 		sleep 15
-		n=$(($(meminfo MemAvailable) - 160))
-		[ $n -gt 0 ] || continue
-		# If it was too much, which depends on what the others do meanwhile, it goes first.
-		# shellcheck disable=SC2016,SC2216 # for the inner shell; sleep holds the pipe open
-		sh -c 'echo 1000 >/proc/self/oom_score_adj
-			exec dd if=/dev/zero bs="$0"M count=1' $n 2>/dev/null | sleep 2
-		echo 1
+		n=0
+		while [ $n -lt 100 ] && [ "$(meminfo MemAvailable)" -gt 160 ]; do
+			dd if=/dev/zero of=/dev/shm/hog.$n bs=1M count=16 2>/dev/null || break
+			n=$((n + 1))
+		done
+		for _ in 1 2 3 4 5 6 7 8 9 10; do
+			[ "$(meminfo MemAvailable)" -gt 80 ] || break
+			usleep 200000
+		done
+		rm -f /dev/shm/hog.*
+		[ $n -eq 0 ] || echo 1
 	done
 }
 
