@@ -4,8 +4,8 @@
  *
  * Locks, in the order in which they are taken:
  *
- *   pa_arena.anew_lock          mapping anew
- *     mmap_lock or VMA lock; setup_lock
+ *   pa_arena.anew_lock        mapping anew; before mmap_lock
+ *   mmap_lock or VMA lock, setup_lock
  *     pa_arena.scavenge_lock  one scavenging at a time
  *       pa_chunk.lock         what is behind a chunk; held across allocations
  *         folio lock          a page on its way into a page table
